@@ -1,0 +1,44 @@
+# Two commands are enough on a machine that has Python and make: `make demo` and `make test`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help demo test check bench docs clean
+
+help:
+	@echo "make demo    install, draw, and write a page of pictures (demo/index.html)"
+	@echo "make test    install and run all tests"
+	@echo "make check   format, lint, types and tests"
+	@echo "make bench   measure what the evidence tables claim (evidence/*.json)"
+	@echo "make docs    build the documentation (docs/_build/index.html)"
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(INSTALL) --editable .
+	@touch $@
+
+.venv/developing: .venv/installed
+	$(INSTALL) --editable ".[dev]"
+	@touch $@
+
+demo: .venv/installed
+	$(BIN)/innerlight demo demo
+
+test: .venv/developing
+	$(BIN)/python -m pytest -n 2
+
+check: .venv/developing
+	$(BIN)/ruff format --check src tests docs
+	$(BIN)/ruff check src tests docs
+	$(BIN)/basedpyright
+	$(BIN)/python -m pytest -n 2
+
+bench: .venv/developing
+	$(BIN)/innerlight world score
+
+docs: .venv/developing
+	$(BIN)/python docs/build.py docs/_build
+
+clean:
+	rm -rf .venv demo docs/_build build dist
