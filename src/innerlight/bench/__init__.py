@@ -1,0 +1,1 @@
+"""Data sets, protocols, claims and evidence: what the library promises, measured."""

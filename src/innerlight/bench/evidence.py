@@ -1,0 +1,161 @@
+"""Rows of evidence: every number that is claimed, with what it was measured on and whether it holds."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import os
+import platform
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from innerlight import __version__
+from innerlight.files import write_json
+from innerlight.types import InputError, NotFoundError
+
+KINDS = ("claim", "cost", "parity")
+SENSES = (">=", "<=", ">", "<")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured number. For a claim `value` is the paired difference to `baseline`, `low` and `high` its interval."""
+
+    id: str
+    kind: str
+    value: float
+    limit: float | None
+    sense: str
+    holds: bool
+    n: int
+    command: str
+    low: float | None = None
+    high: float | None = None
+    baseline: str | None = None
+    seeds: str | None = None
+    model: str | None = None
+    note: str = ""
+    commit: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    hardware: str = ""
+    date: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is kept in `evidence/NAME.json`."""
+        return asdict(self)
+
+
+def measured(
+    id: str,
+    value: float,
+    limit: float | None,
+    sense: str,
+    *,
+    n: int,
+    command: str,
+    kind: str = "claim",
+    low: float | None = None,
+    high: float | None = None,
+    packages: Sequence[str] = ("numpy",),
+    **about: Any,
+) -> Row:
+    """A row for a number just measured: decides whether it holds, and adds commit, versions, hardware and date."""
+    return Row(
+        id=id, kind=kind, value=value, limit=limit, sense=sense, holds=_holds(value, limit, sense, low, high),
+        n=n, command=command, low=low, high=high, commit=_commit(), versions=_versions(packages),
+        hardware=_hardware(), date=datetime.datetime.now(datetime.UTC).date().isoformat(), **about,
+    )  # fmt: skip
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Put `rows` into the table at `path`, in place of those with the same ids."""
+    kept = {row.id: row for row in read_rows(path)} if path.exists() else {}
+    kept |= {row.id: row for row in rows}
+    write_json([kept[id].as_json() for id in sorted(kept)], path)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of one table."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return [Row(**row) for row in found]
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path} is no table of evidence ({error}); write it again by the command that measures it") from error
+
+
+def read_folder(folder: Path) -> list[Row]:
+    """All rows of all tables of a folder."""
+    tables = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    if not tables:
+        raise NotFoundError(f"no tables of evidence in {folder}; give the folder that holds them, or measure: make bench")
+    return [row for path in tables for row in read_rows(path)]
+
+
+def faults(rows: Sequence[Row]) -> list[str]:
+    """What contradicts itself: a verdict that its own numbers do not bear out, an id twice, an unknown kind."""
+    found = [f"{id}: stands {n} times" for id, n in Counter(row.id for row in rows).items() if n > 1]
+    for row in rows:
+        if row.kind not in KINDS or row.sense not in SENSES:
+            found.append(f"{row.id}: kind {row.kind!r} or sense {row.sense!r} is unknown")
+        elif row.holds != _holds(row.value, row.limit, row.sense, row.low, row.high):
+            found.append(f"{row.id}: says holds={row.holds}, but its numbers say otherwise")
+        elif row.n < 1 or not row.command:
+            found.append(f"{row.id}: lacks a count or the command that prints it")
+    return found
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as aligned text."""
+    lines = [("id", "value", "limit", "interval", "n", "holds", "note")]
+    for row in rows:
+        interval = "" if row.low is None or row.high is None else f"{row.low:.4g} .. {row.high:.4g}"
+        limit = "" if row.limit is None else f"{row.sense} {row.limit:g}"
+        verdict = "holds" if row.holds else "DOES NOT HOLD"
+        lines.append((row.id, f"{row.value:.4g}", limit, interval, str(row.n), verdict, row.note))
+    widths = [max(len(line[k]) for line in lines) for k in range(6)]
+    return "\n".join("  ".join([*(line[k].ljust(widths[k]) for k in range(6)), line[6]]).rstrip() for line in lines)
+
+
+def _holds(value: float, limit: float | None, sense: str, low: float | None, high: float | None) -> bool:
+    """An interval holds when its worse end passes the limit."""
+    if limit is None:
+        return True
+    upward = sense.startswith(">")
+    worst = (low if upward else high) if low is not None and high is not None else value
+    if worst is None or not math.isfinite(worst):
+        return False
+    return {">=": worst >= limit, "<=": worst <= limit, ">": worst > limit, "<": worst < limit}[sense]
+
+
+def _commit() -> str:
+    """The commit the code stands at, with a plus if files differ from it; empty outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        run = [
+            subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, timeout=10, check=True).stdout
+            for words in (("rev-parse", "--short=10", "HEAD"), ("status", "--porcelain", "--", "."))
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return run[0].strip() + ("+" if run[1].strip() else "")
+
+
+def _versions(packages: Sequence[str]) -> dict[str, str]:
+    found = {"python": platform.python_version(), "innerlight": __version__}
+    return found | {name: metadata.version(name) for name in packages}
+
+
+def _hardware() -> str:
+    """Processor and cores, as the system names them."""
+    try:
+        cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        name = next((line.split(":", 1)[1].strip() for line in cpu.splitlines() if line.startswith("model name")), "")
+    except OSError:
+        name = ""
+    return f"{name or platform.processor() or platform.machine()}, {os.cpu_count()} cores"

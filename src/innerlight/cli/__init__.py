@@ -1,0 +1,47 @@
+"""The command line: a thin shell. A command's code is imported when that command is run, torch never before."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from innerlight import __version__
+from innerlight.cli import demo, evidence, world
+from innerlight.types import InnerlightError
+
+app = typer.Typer(
+    name="innerlight",
+    help="Read, steer, teach and recognise with the representations inside text-to-image diffusion models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(world.app, name="world")
+app.command("evidence")(evidence.show)
+app.command("demo")(demo.write)
+
+BAD_INPUT = 2  # exit code; usage errors have it too, an interrupted command has 130
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"innerlight {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line on stderr and an exit code."""
+    try:
+        app()
+    except InnerlightError as error:
+        print(f"innerlight: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)

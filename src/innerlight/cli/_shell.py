@@ -1,0 +1,28 @@
+"""What all commands share: JSON on stdout, progress on stderr when somebody is watching."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+def answer(result: dict[str, Any], as_json: bool, text: str) -> None:
+    """Print the outcome of a command: JSON for programs, a sentence for people."""
+    print(json.dumps(result, sort_keys=True) if as_json else text)
+
+
+def progress(what: str) -> Callable[[int, int], None]:
+    """A bar on stderr, silent when stderr is no terminal; call it with (done, of)."""
+    from tqdm import tqdm
+
+    bar = tqdm(desc=what, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
+
+    def update(done: int, of: int) -> None:
+        bar.total = of
+        bar.update(done - bar.n)
+        if done >= of:
+            bar.close()
+
+    return update

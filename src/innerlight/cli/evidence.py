@@ -1,0 +1,25 @@
+"""`innerlight evidence`: the tables of what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from innerlight.cli._shell import answer
+
+
+def show(
+    folder: Annotated[Path, typer.Argument(help="The folder of the tables.")] = Path("evidence"),
+    strict: Annotated[bool, typer.Option(help="Exit 1 also for rows that honestly do not hold.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
+) -> None:
+    """Print what was measured and whether it holds; exits 1 for rows that contradict themselves."""
+    from innerlight.bench.evidence import faults, read_folder, table
+
+    rows = read_folder(folder)
+    wrong = faults(rows)
+    result = {"rows": [row.as_json() for row in rows], "faults": wrong}
+    answer(result, json, "\n".join([table(rows), *wrong]))
+    raise typer.Exit(1 if wrong or (strict and not all(row.holds for row in rows)) else 0)
