@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import math
 import os
 import platform
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from innerlight import __version__
-from innerlight.files import write_json
+from innerlight.files import read_json, write_json
 from innerlight.types import InputError, NotFoundError
 
 KINDS = ("claim", "cost", "parity")
@@ -25,7 +24,7 @@ SENSES = (">=", "<=", ">", "<")
 
 @dataclass(frozen=True)
 class Row:
-    """One measured number. For a claim `value` is the paired difference to `baseline`, `low` and `high` its interval."""
+    """One measured number; for a claim against a `baseline` the paired difference, with its interval."""
 
     id: str
     kind: str
@@ -82,18 +81,18 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
 
 def read_rows(path: Path) -> list[Row]:
     """The rows of one table."""
+    found = read_json(path)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return [Row(**row) for row in found]
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path} is no table of evidence ({error}); write it again by the command that measures it") from error
+        return [Row(**row) for row in found]  # type: ignore[attr-defined]
+    except TypeError as error:
+        raise InputError(f"{path} is no table of evidence ({error}); write it anew") from error
 
 
 def read_folder(folder: Path) -> list[Row]:
     """All rows of all tables of a folder."""
     tables = sorted(folder.glob("*.json")) if folder.is_dir() else []
     if not tables:
-        raise NotFoundError(f"no tables of evidence in {folder}; give the folder that holds them, or measure: make bench")
+        raise NotFoundError(f"no tables of evidence in {folder}; give their folder, or measure: make bench")
     return [row for path in tables for row in read_rows(path)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -71,7 +71,7 @@ def quiz(
 def score(
     evidence: Annotated[Path, typer.Option(help="Where the rows go.")] = Path("evidence/world.json"),
     answers: Annotated[
-        Optional[Path], typer.Option(help='What somebody said of the quiz: {"seed": 100000, "answers": ["cat", ...]}.')
+        Path | None, typer.Option(help='What somebody said of the quiz: {"seed": 100000, "answers": ["cat", ...]}.')
     ] = None,
     scenes: Annotated[int, typer.Option(help="Scenes for the measured rows.", min=8)] = 200,
     json: Json = False,

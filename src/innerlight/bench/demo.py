@@ -1,0 +1,135 @@
+"""The demonstration: one page of pictures of what the library has, each under the line of code that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from innerlight import __version__, viz
+from innerlight.bench.world_pages import contact_sheet, partner_picture, truths
+from innerlight.files import write_picture, write_text
+from innerlight.world.alter import alter
+from innerlight.world.captions import caption
+from innerlight.world.draw import render
+from innerlight.world.looks import distractors, individual
+from innerlight.world.sample import sample
+from innerlight.world.scene import STYLES
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One picture of the page."""
+
+    name: str
+    title: str
+    text: str
+    code: str
+    draw: Callable[[int], Image.Image]
+
+
+def write_demo(folder: Path, seed: int = 7, *, progress: Progress = lambda done, of: None) -> Path:
+    """Draw all exhibits into `folder` and write the page; returns the page."""
+    from jinja2 import Environment, PackageLoader
+
+    folder = Path(folder)
+    for done, exhibit in enumerate(EXHIBITS):
+        progress(done, len(EXHIBITS))
+        write_picture(exhibit.draw(seed), folder / f"{exhibit.name}.png", recipe={"command": "demo", "seed": seed})
+    progress(len(EXHIBITS), len(EXHIBITS))
+    templates = Environment(loader=PackageLoader("innerlight.bench"), autoescape=True)
+    page = templates.get_template("demo.html").render(exhibits=EXHIBITS, seed=seed, version=__version__)
+    write_text(page, folder / "index.html")
+    return folder / "index.html"
+
+
+def _sheet(seed: int) -> Image.Image:
+    return contact_sheet(range(seed, seed + 16), 256)
+
+
+def _truths(seed: int) -> Image.Image:
+    drawn = render(sample(seed, categories=["dog", "chair"], arrangement="on", setting="room", style="photo"), 256, 256)
+    shown = truths(drawn, scale=1.5)
+    return viz.grid(list(shown.values()), list(shown), columns=3)
+
+
+def _altered(seed: int) -> Image.Image:
+    scene = sample(seed, categories=["cat", "car"], arrangement="in", setting="street", style="photo")
+    pairs = [alter(scene, change, seed) for change in ("colour", "pattern", "setting")]
+    scenes = [scene, *(pair.after for pair in pairs)]
+    captions = [caption(scene, "long").text, *(f"{pair.change}: {pair.old} to {pair.new}" for pair in pairs)]
+    return viz.grid([render(one, 320, 320).picture for one in scenes], captions, columns=4)
+
+
+def _partners(seed: int) -> Image.Image:
+    """A dog and a horse: animals of different kinds match part by part."""
+    one = render(sample(seed, categories=["dog"], setting="grass", style="photo"), 384, 384)
+    other = render(sample(seed + 1, categories=["horse"], setting="snow", style="photo"), 384, 384)
+    return partner_picture(one, other, count=14, scale=1.0, partners={0: 0})
+
+
+def _individuals(seed: int) -> Image.Image:
+    look = individual(seed, "elephant")
+    same = [render(sample(seed + k, looks=[look], style="photo"), 256, 256).picture for k in range(3)]
+    others = [
+        render(sample(seed + 3 + k, looks=[other], style="photo"), 256, 256).picture
+        for k, other in enumerate(distractors(look, 3, seed))
+    ]
+    captions = ["this elephant", "again", "and again", "another", "and another", "one more"]
+    return viz.grid([*same, *others], captions, columns=6)
+
+
+def _styles(seed: int) -> Image.Image:
+    categories = ["giraffe", "teapot"]
+    scenes = [sample(seed, categories=categories, arrangement="beside", style=style) for style in STYLES]
+    return viz.grid([render(scene, 256, 448).picture for scene in scenes], STYLES, columns=3)
+
+
+EXHIBITS = (
+    Exhibit(
+        "world",
+        "A world whose truth is known",
+        "Scenes drawn from a seed, each with captions. Whatever a method finds can be held against what is there.",
+        "innerlight world --seed {seed} --count 16",
+        _sheet,
+    ),
+    Exhibit(
+        "truths",
+        "What is where, exactly",
+        "Category and part of every pixel, boxes, keypoints; depth order and relations besides.",
+        "truth.parts(render(sample({seed}, categories=['dog', 'chair'], arrangement='on')))",
+        _truths,
+    ),
+    Exhibit(
+        "altered",
+        "The same scene, one thing changed",
+        "An edit can be scored: what should change did, and the rest did not.",
+        "alter(scene, 'colour')",
+        _altered,
+    ),
+    Exhibit(
+        "partners",
+        "The dog's ear is the horse's ear",
+        "Dense correspondence between two renders, exact and with occlusion; animals share their parts.",
+        "correspond(render(one), render(other), {{0: 0}})",
+        _partners,
+    ),
+    Exhibit(
+        "individuals",
+        "This very elephant",
+        "Individuals are finer than words: marks, patches and proportions persist. Others share all its words.",
+        "search({seed}, category='elephant')",
+        _individuals,
+    ),
+    Exhibit(
+        "styles",
+        "One geometry, three styles",
+        "Photo, drawing and night differ in nothing but how they are painted.",
+        "sample({seed}, style='night')",
+        _styles,
+    ),
+)

@@ -1,0 +1,65 @@
+"""Pictures that show the world: contact sheets, and the truths of a scene drawn over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from PIL import Image
+
+from innerlight import viz
+from innerlight.types import LabelMap, Match
+from innerlight.world import truth
+from innerlight.world.captions import caption
+from innerlight.world.correspond import Correspondence, correspond, same_categories
+from innerlight.world.draw import Render, render
+from innerlight.world.sample import sample
+
+
+def contact_sheet(seeds: Iterable[int], size: int) -> Image.Image:
+    """Scenes with their captions, in a grid nearly square."""
+    scenes = [sample(seed) for seed in seeds]
+    pictures = [render(scene, size, size).picture for scene in scenes]
+    columns = max(1, round(len(scenes) ** 0.5))
+    return viz.grid(pictures, [caption(scene).text for scene in scenes], columns)
+
+
+def truths(drawn: Render, scale: float) -> dict[str, Image.Image]:
+    """By name: every kind of truth, drawn over the picture."""
+    picture = drawn.picture
+    points = {
+        name: (point.x, point.y) for thing in truth.keypoints(drawn) for name, point in thing.items() if point.visible
+    }
+    boxes = [box for box in truth.boxes(drawn) if box is not None]
+    names = [placed.thing.look.category for placed in drawn.placed]
+    return {
+        "picture": viz.enlarge(picture, scale),
+        "category of each pixel": viz.labels(picture, _present(truth.semantic(drawn)), hidden=[0], scale=scale),
+        "part of each pixel": viz.labels(picture, _present(truth.parts(drawn)), hidden=[0], scale=scale),
+        "boxes": viz.boxes(picture, [(x0, y0, x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes], names, scale=scale),
+        "keypoints": viz.points(picture, points, scale=scale),
+    }
+
+
+def partner_picture(
+    source: Render, target: Render, count: int, scale: float, partners: Mapping[int, int] | None = None
+) -> Image.Image:
+    """Two renders with lines between spots that show the same place; things of a category pair up by themselves."""
+    found = correspond(source, target, same_categories(source, target) if partners is None else partners)
+    return viz.matches(source.picture, target.picture, _spread(found, source, count), scale=scale)
+
+
+def _present(labels: LabelMap) -> LabelMap:
+    """Without the names of what is not in the picture."""
+    shown = {int(number) for number in np.unique(labels.labels)}
+    return LabelMap(labels.labels, {number: name for number, name in labels.names.items() if number in shown})
+
+
+def _spread(found: Correspondence, source: Render, count: int) -> list[Match]:
+    """About `count` visible partners on things, spread evenly over them."""
+    rows, columns = np.nonzero(found.visible & (truth.instances(source) > 0))
+    chosen = np.linspace(0, len(rows) - 1, num=min(count, len(rows)), dtype=int)
+    return [
+        Match((columns[k] + 0.5, rows[k] + 0.5), tuple(map(float, found.flow[rows[k], columns[k]])))  # type: ignore[arg-type]
+        for k in chosen
+    ]

@@ -1,0 +1,1 @@
+"""Procedural scenes whose truth is known: sample, draw, caption, alter, export. numpy only."""
