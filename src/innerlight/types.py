@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,12 +50,12 @@ class Caption:
         return tuple(self.text[s.start : s.end] for s in chosen)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelMap:
     """One class number a pixel, with the names of the numbers; `ignore` marks pixels that count for nothing."""
 
     labels: NDArray[np.integer]  # (height, width)
-    names: dict[int, str]
+    names: Mapping[int, str]
     ignore: int | None = None
 
 

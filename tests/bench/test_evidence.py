@@ -24,6 +24,7 @@ def test_a_number_passes_its_limit_or_does_not():
     assert not row(0.5, sense="<").holds
     assert not row(math.nan).holds
     assert row(0.0, limit=None).holds
+    assert not row(math.nan, limit=None).holds
 
 
 def test_the_worse_end_of_an_interval_decides():
@@ -56,7 +57,25 @@ def test_the_table_says_what_does_not_hold():
     assert "DOES NOT HOLD" not in text.splitlines()[1]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", '[{"id": "x"}]', "{}x"])
+WRONG_FIELDS = [{"value": "x"}, {"value": None}, {"limit": "0.5"}, {"n": "3"}, {"id": 3}, {"holds": 1}, {"extra": 0}]
+
+
+@pytest.mark.parametrize("wrong", WRONG_FIELDS)
+def test_fields_of_the_wrong_kind_are_refused(tmp_path: Path, wrong: dict):
+    path = tmp_path / "room.json"
+    path.write_text(json.dumps([row().as_json() | wrong]))
+    with pytest.raises(InputError, match="row 1"):
+        read_rows(path)
+
+
+def test_missing_and_stale_rows_are_found():
+    assert faults([row()], promised=["room.measure"]) == []
+    assert "missing" in faults([row()], promised=["room.other"])[0]
+    assert faults([row(model="world:1")], current=["world:1"]) == []
+    assert "stale" in faults([row(model="world:1")], current=["world:2"])[0]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "[1]", '[{"id": "x"}]', "{}x"])
 def test_broken_tables_are_refused(tmp_path: Path, text: str):
     path = tmp_path / "room.json"
     path.write_text(text)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from innerlight.types import InputError
 from innerlight.world.captions import LENGTHS, PLURALS, SETTING_PHRASES, caption, word_for
+from innerlight.world.layout import sample
 from innerlight.world.palette import UNNAMED_COLOURS, UNNAMED_PATTERNS
 from innerlight.world.relations import UNNAMED_RELATIONS
-from innerlight.world.sample import sample
 from innerlight.world.scene import MARKS
 
 SEEDS = st.integers(0, 99_999)
@@ -120,6 +120,15 @@ def test_variants_differ_and_are_stable():
     assert texts == [caption(scene, "long", variant=v).text for v in range(8)]
 
 
-def test_an_unknown_length_is_refused():
-    with pytest.raises(InputError, match="short"):
-        caption(sample(0), "epic")
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"length": "epic"}, "short"),
+        ({"say": [(9, "colour")]}, "thing"),
+        ({"say": [(0, "smell")]}, "pose"),
+        ({"variant": -1}, "0 to"),
+    ],
+)
+def test_bad_wishes_are_refused(wrong: dict, message: str):
+    with pytest.raises(InputError, match=message):
+        caption(sample(0), **wrong)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from innerlight.types import InputError
 from innerlight.world import truth
-from innerlight.world.correspond import correspond, same_categories, same_individuals
+from innerlight.world.correspondence import correspond, same_categories, same_individuals
 from innerlight.world.draw import render
+from innerlight.world.layout import sample
 from innerlight.world.looks import individual
-from innerlight.world.sample import sample
 
 SEEDS = st.integers(0, 99_999)
 
@@ -66,7 +68,7 @@ def test_at_another_size_it_is_a_scaling(seed: int):
     found = correspond(small, large, {k: k for k in range(len(small.placed))})
     columns, rows = np.meshgrid(np.arange(64) + 0.5, np.arange(64) + 0.5)
     assert np.allclose(found.flow, 2.5 * np.stack([columns, rows], axis=-1), atol=1e-5)
-    assert found.visible.mean() > 0.98
+    assert found.visible.mean() > 0.96
 
 
 def test_partners_show_the_same_paint():
@@ -103,6 +105,19 @@ def test_the_dogs_ear_is_the_horses_ear():
     x, y = np.floor(found.flow[rows, columns]).astype(int).T
     parts = truth.parts(horse)
     assert {parts.names[int(k)] for k in np.unique(parts.labels[y, x])} == {"ear"}
+
+
+def test_things_of_other_kinds_have_nothing_in_common():
+    dog, ball = (render(sample(4, categories=[name], setting="snow"), 96) for name in ("dog", "ball"))
+    found = correspond(dog, ball, {0: 0})
+    assert not found.visible[truth.instances(dog) == 1].any()
+
+
+@pytest.mark.parametrize("partners", [{0: 9}, {-1: 0}, {0: 0, 1: 0}, {"0": 0}])
+def test_partners_that_are_not_there_are_refused(partners):
+    one = render(sample(1, count=2), 32)
+    with pytest.raises(InputError, match="partners"):
+        correspond(one, one, partners)
 
 
 def test_strangers_do_not_correspond_unless_paired():

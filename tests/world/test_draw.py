@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from innerlight.types import InputError
 from innerlight.world import truth
 from innerlight.world.draw import fit, render
 from innerlight.world.figures import box_of
-from innerlight.world.relations import PLANAR, holds
-from innerlight.world.sample import sample
-from innerlight.world.scene import UNIT
+from innerlight.world.layout import sample
+from innerlight.world.scene import SETTINGS, STYLES, UNIT
 
 SEEDS = st.integers(0, 99_999)
 
@@ -64,20 +67,45 @@ def test_seen_boxes_lie_in_the_boxes_of_the_figures(seed: int):
     for thing, seen in zip(drawn.scene.things, truth.boxes(drawn), strict=True):
         if seen is not None:
             left, top, right, bottom = (side * 200 / UNIT for side in box_of(thing))
-            assert seen[0] >= left - 2 and seen[1] >= top - 2  # noqa: PT018
-            assert seen[2] <= right + 2 and seen[3] <= bottom + 2  # noqa: PT018
+            assert seen[0] >= left - 3 and seen[1] >= top - 3  # noqa: PT018
+            assert seen[2] <= right + 3 and seen[3] <= bottom + 3  # noqa: PT018
 
 
 @given(seed=SEEDS)
-def test_told_relations_are_true_of_what_is_seen(seed: int):
-    drawn = render(sample(seed), 128, 128)
-    seen = truth.boxes(drawn)
-    for relation in truth.relations(drawn):
-        one, other = seen[relation.subject], seen[relation.object]
-        if relation.name in PLANAR:
-            assert one is not None
-            assert other is not None
-            assert holds(relation.name, one, other)
+def test_the_relation_a_caption_may_name_is_true_of_the_boxes_that_are_seen(seed: int):
+    scene = sample(seed, arrangement="beside", count=2)
+    (relation,) = scene.relations
+    one, other = (truth.boxes(render(scene, 256))[k] for k in (relation.subject, relation.object))
+    assert one is not None
+    assert other is not None
+    sides = {"left of": one[0] + one[2] < other[0] + other[2], "right of": one[0] + one[2] > other[0] + other[2]}
+    assert sides[relation.name]
+    assert relation in truth.relations(render(scene, 256))
+
+
+@pytest.mark.parametrize("size", [(0, 0), (-3, 5), (10.0, 10), ((10, 10),), (10**7, 10)])
+def test_impossible_sizes_are_refused(size):
+    with pytest.raises(InputError, match="whole number"):
+        render(sample(0), *size)
+
+
+def test_a_square_picture_takes_one_number():
+    assert render(sample(0), 40).picture.shape == (40, 40, 3)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_pictures_are_those_that_were_looked_at(style: str):
+    """Stored pictures of every setting: equal to within one grey level."""
+    with Image.open(Path(__file__).parent / f"golden_{style}.png") as golden:
+        stored = np.array(golden)
+    drawn = golden_pictures(style)
+    assert np.abs(stored.astype(int) - drawn).max() <= 1
+
+
+def golden_pictures(style: str) -> np.ndarray:
+    """Seven pictures of 96 x 96 side by side, one of each setting."""
+    scenes = [sample(seed, setting=setting, style=style) for seed, setting in enumerate(SETTINGS)]
+    return np.hstack([render(scene, 96).picture for scene in scenes])
 
 
 @given(seed=SEEDS)

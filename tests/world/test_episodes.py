@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,8 @@ from innerlight.types import InputError
 from innerlight.world.captions import word_for
 from innerlight.world.draw import render
 from innerlight.world.episodes import FOLDS, episode, fold, outside, search
+from innerlight.world.layout import sample
 from innerlight.world.looks import distractors, individual
-from innerlight.world.sample import sample
 from innerlight.world.things import CATEGORIES
 
 
@@ -57,6 +59,7 @@ def test_near_distractors_are_alike_in_every_word():
         twin = sample(0, looks=[other])
         for role in ("noun", "colour", "pattern"):
             assert word_for(scene.things[0], role) == word_for(twin.things[0], role)
+        assert replace(other, patch=look.patch, marks=look.marks, build=look.build) == look
     assert len({other.colour for other in distractors(look, 30, seed=1, near=False)}) > 3
 
 

@@ -15,9 +15,9 @@ from PIL import Image
 from innerlight.types import InputError
 from innerlight.world import truth
 from innerlight.world.draw import render
-from innerlight.world.export import export
-from innerlight.world.export.voc import ROOT
-from innerlight.world.sample import sample
+from innerlight.world.exports import export
+from innerlight.world.exports.voc import ROOT
+from innerlight.world.layout import sample
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -35,7 +35,7 @@ def test_coco_opens_in_its_own_reader(tmp_path: Path):
         captions = COCO(tmp_path / "annotations" / "captions.json")
     assert len(data.imgs) == 6
     for seed in data.imgs:
-        drawn = render(sample(seed, width=13333, height=10000), 96, 128)
+        drawn = render(sample(seed, shape=(96, 128)), 96, 128)
         assert (pixels(tmp_path / "images" / data.imgs[seed]["file_name"]) == drawn.picture).all()
         annotations = data.loadAnns(data.getAnnIds(imgIds=seed))
         assert len(annotations) == len(drawn.placed)
@@ -107,6 +107,16 @@ def test_an_export_goes_on_where_it_stopped(tmp_path: Path):
     for file in (tmp_path / "b").rglob("*.*"):
         if file.suffix != ".jsonl":
             assert file.read_bytes() == (tmp_path / "a" / file.relative_to(tmp_path / "b")).read_bytes()
+
+
+def test_what_went_missing_is_drawn_again_and_other_seeds_are_added(tmp_path: Path):
+    export(tmp_path, "coco", 3, height=32, width=32)
+    (tmp_path / "images" / f"{1:012d}.png").unlink()
+    assert export(tmp_path, "coco", 3, height=32, width=32).drawn == 1
+    done = export(tmp_path, "coco", 2, seed=10, height=32, width=32)
+    assert (done.drawn, done.entries) == (2, 5)
+    index = json.loads((tmp_path / "annotations" / "instances.json").read_text())
+    assert {entry["file_name"] for entry in index["images"]} == {path.name for path in (tmp_path / "images").iterdir()}
 
 
 def test_another_size_in_the_same_folder_is_refused(tmp_path: Path):

@@ -43,7 +43,7 @@ def halved(picture: Array) -> Array:
 
 def test_every_setting_and_style_is_there():
     assert tuple(settings.SHADOWS) == SETTINGS
-    assert tuple(styles.STYLES) == STYLES
+    assert tuple(styles.LOOKS) == STYLES
 
 
 @pytest.mark.parametrize(("setting", "style"), EVERY)

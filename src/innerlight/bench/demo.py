@@ -1,4 +1,4 @@
-"""The demonstration: one page of pictures of what the library has, each under the line of code that made it."""
+"""The demonstration: one page of pictures of what the library has, each under the call that it shows."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from PIL import Image
 from innerlight import __version__, viz
 from innerlight.bench.world_pages import contact_sheet, partner_picture, truths
 from innerlight.files import write_picture, write_text
-from innerlight.world.alter import alter
+from innerlight.world.alteration import alter
 from innerlight.world.captions import caption
 from innerlight.world.draw import render
+from innerlight.world.layout import sample
 from innerlight.world.looks import distractors, individual
-from innerlight.world.sample import sample
 from innerlight.world.scene import STYLES
 
 Progress = Callable[[int, int], None]
@@ -48,7 +48,7 @@ def write_demo(folder: Path, seed: int = 7, *, progress: Progress = lambda done,
 
 
 def _sheet(seed: int) -> Image.Image:
-    return contact_sheet(range(seed, seed + 16), 256)
+    return contact_sheet(range(seed, seed + 16), (256, 256))
 
 
 def _truths(seed: int) -> Image.Image:
@@ -85,7 +85,9 @@ def _individuals(seed: int) -> Image.Image:
 
 def _styles(seed: int) -> Image.Image:
     categories = ["giraffe", "teapot"]
-    scenes = [sample(seed, categories=categories, arrangement="beside", style=style) for style in STYLES]
+    scenes = [
+        sample(seed, categories=categories, arrangement="beside", style=style, shape=(256, 448)) for style in STYLES
+    ]
     return viz.grid([render(scene, 256, 448).picture for scene in scenes], STYLES, columns=3)
 
 
@@ -101,14 +103,14 @@ EXHIBITS = (
         "truths",
         "What is where, exactly",
         "Category and part of every pixel, boxes, keypoints; depth order and relations besides.",
-        "truth.parts(render(sample({seed}, categories=['dog', 'chair'], arrangement='on')))",
+        "truth.parts(render(sample({seed}, categories=['dog', 'chair'], arrangement='on', setting='room')))",
         _truths,
     ),
     Exhibit(
         "altered",
         "The same scene, one thing changed",
         "An edit can be scored: what should change did, and the rest did not.",
-        "alter(scene, 'colour')",
+        "alter(sample({seed}, categories=['cat', 'car'], arrangement='in', setting='street'), 'colour')",
         _altered,
     ),
     Exhibit(
@@ -122,14 +124,14 @@ EXHIBITS = (
         "individuals",
         "This very elephant",
         "Individuals are finer than words: marks, patches and proportions persist. Others share all its words.",
-        "search({seed}, category='elephant')",
+        "distractors(individual({seed}, 'elephant'), 3, {seed})",
         _individuals,
     ),
     Exhibit(
         "styles",
         "One geometry, three styles",
         "Photo, drawing and night differ in nothing but how they are painted.",
-        "sample({seed}, style='night')",
+        "sample({seed}, categories=['giraffe', 'teapot'], arrangement='beside', style='night')",
         _styles,
     ),
 )

@@ -8,10 +8,11 @@ import os
 import platform
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from innerlight import __version__
@@ -20,6 +21,9 @@ from innerlight.types import InputError, NotFoundError
 
 KINDS = ("claim", "cost", "parity")
 SENSES = (">=", "<=", ">", "<")
+_KINDS: dict[str, Any] = {"id": str, "kind": str, "sense": str, "note": str, "command": str, "holds": bool, "n": int}
+_KINDS |= {"value": (int, float), "limit": (int, float, NoneType), "low": (int, float, NoneType)}
+_KINDS |= {"high": (int, float, NoneType), "model": (str, NoneType)}
 
 
 @dataclass(frozen=True)
@@ -61,15 +65,33 @@ def measured(
     kind: str = "claim",
     low: float | None = None,
     high: float | None = None,
+    baseline: str | None = None,
+    seeds: str | None = None,
+    model: str | None = None,
+    note: str = "",
     packages: Sequence[str] = ("numpy",),
-    **about: Any,
 ) -> Row:
     """A row for a number just measured: decides whether it holds, and adds commit, versions, hardware and date."""
     return Row(
-        id=id, kind=kind, value=value, limit=limit, sense=sense, holds=_holds(value, limit, sense, low, high),
-        n=n, command=command, low=low, high=high, commit=_commit(), versions=_versions(packages),
-        hardware=_hardware(), date=datetime.datetime.now(datetime.UTC).date().isoformat(), **about,
-    )  # fmt: skip
+        id=id,
+        kind=kind,
+        value=value,
+        limit=limit,
+        sense=sense,
+        holds=_holds(value, limit, sense, low, high),
+        n=n,
+        command=command,
+        low=low,
+        high=high,
+        baseline=baseline,
+        seeds=seeds,
+        model=model,
+        note=note,
+        commit=_commit(),
+        versions=_versions(packages),
+        hardware=_hardware(),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+    )
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
@@ -82,10 +104,25 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
 def read_rows(path: Path) -> list[Row]:
     """The rows of one table."""
     found = read_json(path)
+    if not isinstance(found, list) or not found:
+        raise InputError(f"{path}: expected a list of rows of evidence, got {found!r:.60}; write it anew")
+    return [_row(entry, f"{path}, row {number}") for number, entry in enumerate(found, start=1)]
+
+
+def _row(entry: object, where: str) -> Row:
+    """One row of a table, its fields of the right kinds."""
+    fields = Row.__dataclass_fields__
+    if not isinstance(entry, dict) or not entry.keys() <= fields.keys():
+        raise InputError(f"{where}: expected a row with {', '.join(fields)}, got {entry!r:.60}; write it anew")
     try:
-        return [Row(**row) for row in found]  # type: ignore[attr-defined]
+        row = Row(**entry)
     except TypeError as error:
-        raise InputError(f"{path} is no table of evidence ({error}); write it anew") from error
+        raise InputError(f"{where} is incomplete ({error}); write it anew") from error
+    for name, kinds in _KINDS.items():
+        value = getattr(row, name)
+        if isinstance(value, bool) != (kinds is bool) or not isinstance(value, kinds):
+            raise InputError(f"{where}: {name} is {value!r:.40}, which is of the wrong kind; write it anew")
+    return row
 
 
 def read_folder(folder: Path) -> list[Row]:
@@ -96,16 +133,22 @@ def read_folder(folder: Path) -> list[Row]:
     return [row for path in tables for row in read_rows(path)]
 
 
-def faults(rows: Sequence[Row]) -> list[str]:
-    """What contradicts itself: a verdict that its own numbers do not bear out, an id twice, an unknown kind."""
+def faults(rows: Sequence[Row], *, promised: Collection[str] = (), current: Collection[str] = ()) -> list[str]:
+    """What is missing of the `promised` ids, stale (measured on something that is not `current`), or contradicts
+    itself: a verdict that its own numbers do not bear out, an id twice, an unknown kind.
+    """
     found = [f"{id}: stands {n} times" for id, n in Counter(row.id for row in rows).items() if n > 1]
+    found += [f"{id}: is missing; measure it: make bench" for id in sorted(set(promised) - {row.id for row in rows})]
     for row in rows:
-        if row.kind not in KINDS or row.sense not in SENSES:
+        known = row.kind in KINDS and row.sense in SENSES
+        if not known:
             found.append(f"{row.id}: kind {row.kind!r} or sense {row.sense!r} is unknown")
         elif row.holds != _holds(row.value, row.limit, row.sense, row.low, row.high):
             found.append(f"{row.id}: says holds={row.holds}, but its numbers say otherwise")
-        elif row.n < 1 or not row.command:
+        if row.n < 1 or not row.command:
             found.append(f"{row.id}: lacks a count or the command that prints it")
+        if row.model is not None and row.model not in current:
+            found.append(f"{row.id}: is stale, measured on {row.model}, which is no more; measure it again: make bench")
     return found
 
 
@@ -114,7 +157,7 @@ def table(rows: Sequence[Row]) -> str:
     lines = [("id", "value", "limit", "interval", "n", "holds", "note")]
     for row in rows:
         interval = "" if row.low is None or row.high is None else f"{row.low:.4g} .. {row.high:.4g}"
-        limit = "" if row.limit is None else f"{row.sense} {row.limit:g}"
+        limit = "no limit" if row.limit is None else f"{row.sense} {row.limit:g}"
         verdict = "holds" if row.holds else "DOES NOT HOLD"
         lines.append((row.id, f"{row.value:.4g}", limit, interval, str(row.n), verdict, row.note))
     widths = [max(len(line[k]) for line in lines) for k in range(6)]
@@ -123,12 +166,12 @@ def table(rows: Sequence[Row]) -> str:
 
 def _holds(value: float, limit: float | None, sense: str, low: float | None, high: float | None) -> bool:
     """An interval holds when its worse end passes the limit."""
-    if limit is None:
-        return True
     upward = sense.startswith(">")
     worst = (low if upward else high) if low is not None and high is not None else value
     if worst is None or not math.isfinite(worst):
         return False
+    if limit is None:
+        return True
     return {">=": worst >= limit, "<=": worst <= limit, ">": worst > limit, "<": worst < limit}[sense]
 
 

@@ -11,15 +11,15 @@ from innerlight import viz
 from innerlight.types import LabelMap, Match
 from innerlight.world import truth
 from innerlight.world.captions import caption
-from innerlight.world.correspond import Correspondence, correspond, same_categories
+from innerlight.world.correspondence import Correspondence, correspond, same_categories
 from innerlight.world.draw import Render, render
-from innerlight.world.sample import sample
+from innerlight.world.layout import sample
 
 
-def contact_sheet(seeds: Iterable[int], size: int) -> Image.Image:
-    """Scenes with their captions, in a grid nearly square."""
-    scenes = [sample(seed) for seed in seeds]
-    pictures = [render(scene, size, size).picture for scene in scenes]
+def contact_sheet(seeds: Iterable[int], size: tuple[int, int]) -> Image.Image:
+    """Scenes of (height, width) with their captions, in a grid nearly square."""
+    scenes = [sample(seed, shape=size) for seed in seeds]
+    pictures = [render(scene, *size).picture for scene in scenes]
     columns = max(1, round(len(scenes) ** 0.5))
     return viz.grid(pictures, [caption(scene).text for scene in scenes], columns)
 

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from innerlight import __version__
-from innerlight.cli import demo, evidence, world
+from innerlight.cli import demo, embedded, evidence, world
 from innerlight.types import InnerlightError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(world.app, name="world")
+app.add_typer(embedded.app, name="embedded")
 app.command("evidence")(evidence.show)
 app.command("demo")(demo.write)
 

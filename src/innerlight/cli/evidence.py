@@ -15,11 +15,13 @@ def show(
     strict: Annotated[bool, typer.Option(help="Exit 1 also for rows that honestly do not hold.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
 ) -> None:
-    """Print what was measured and whether it holds; exits 1 for rows that contradict themselves."""
+    """Print what was measured and whether it holds; exits 1 for missing, stale and contradictory rows."""
     from innerlight.bench.evidence import faults, read_folder, table
+    from innerlight.bench.world_scores import PROMISED
+    from innerlight.world.layout import fingerprint
 
     rows = read_folder(folder)
-    wrong = faults(rows)
+    wrong = faults(rows, promised=PROMISED, current={fingerprint()})
     result = {"rows": [row.as_json() for row in rows], "faults": wrong}
     answer(result, json, "\n".join([table(rows), *wrong]))
     raise typer.Exit(1 if wrong or (strict and not all(row.holds for row in rows)) else 0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from innerlight.cli._shell import answer, progress
+from innerlight.types import InputError
 
 app = typer.Typer(help="Procedural scenes whose truth is known.", invoke_without_command=True)
 
@@ -20,18 +22,19 @@ def sheet(
     context: typer.Context,
     seed: Seed = 7,
     count: Annotated[int, typer.Option(help="How many scenes.", min=1, max=400)] = 16,
-    size: Annotated[int, typer.Option(help="Pixels of a scene's shorter side.", min=16, max=2048)] = 256,
+    size: Annotated[str, typer.Option(help="Pixels of a scene: 256, or height x width as 192x320.")] = "256",
     output: Annotated[Path, typer.Option("--output", "-o", help="The picture to write.")] = Path("world.png"),
     json: Json = False,
 ) -> None:
     """Draw a contact sheet of scenes with their captions."""
     if context.invoked_subcommand is not None:
+        _refuse_options_before(context)
         return
     from innerlight.bench.world_pages import contact_sheet
     from innerlight.files import write_picture
 
     recipe = {"command": "world", "seed": seed, "count": count, "size": size}
-    write_picture(contact_sheet(range(seed, seed + count), size), output, recipe=recipe)
+    write_picture(contact_sheet(range(seed, seed + count), _sides(size)), output, recipe=recipe)
     answer({"output": str(output), "scenes": count}, json, f"{count} scenes: {output}")
 
 
@@ -45,7 +48,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a data set in the layout that a format's own tools read; run again, it goes on where it stopped."""
-    from innerlight.world.export import export as write
+    from innerlight.world import export as write
 
     height, width = _sides(size)
     done = write(folder, format, count, seed=seed, height=height, width=width, progress=progress("drawing"))
@@ -71,7 +74,7 @@ def quiz(
 def score(
     evidence: Annotated[Path, typer.Option(help="Where the rows go.")] = Path("evidence/world.json"),
     answers: Annotated[
-        Path | None, typer.Option(help='What somebody said of the quiz: {"seed": 100000, "answers": ["cat", ...]}.')
+        Path | None, typer.Option(help='The quiz, answered: {"seed": 100000, "who": "...", "answers": ["cat", ...]}.')
     ] = None,
     scenes: Annotated[int, typer.Option(help="Scenes for the measured rows.", min=8)] = 200,
     json: Json = False,
@@ -86,9 +89,17 @@ def score(
 
 
 def _sides(text: str) -> tuple[int, int]:
-    from innerlight.types import InputError
-
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.strip().isdigit() for side in sides):
+    """Height and width of "128" or "96x160"."""
+    found = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", text.lower().replace(" ", ""), re.ASCII)
+    if found is None:
         raise InputError(f"size: expected pixels as 128 or height x width as 96x160, got {text!r}")
-    return int(sides[0]), int(sides[-1])
+    return int(found[1]), int(found[2] or found[1])
+
+
+def _refuse_options_before(context: typer.Context) -> None:
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if given:
+        raise InputError(
+            f"--{given[0]} stands before {context.invoked_subcommand!r} and would be lost; write it behind the command"
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -149,11 +150,11 @@ def _indices(data: bytes, name: str) -> NDArray[np.uint8] | NDArray[np.uint16]:
     )
 
 
-def _checked_names(names: dict[int, str]) -> dict[int, str]:
+def _checked_names(names: Mapping[int, str]) -> dict[int, str]:
     for label, name in names.items():
         if isinstance(label, bool) or not isinstance(label, int | np.integer) or not isinstance(name, str):
             raise InputError(f"Names map whole numbers to text; got {label!r}: {name!r}.")
-    return names
+    return dict(names)
 
 
 def _parse_names(text: str, where: str) -> tuple[dict[int, str], int | None]:

@@ -1,1 +1,52 @@
-"""Procedural scenes whose truth is known: sample, draw, caption, alter, export. numpy only."""
+"""Procedural scenes whose truth is known: sample, draw, caption, alter, export. numpy only.
+
+`sample(seed)` is a scene, `render(scene)` its picture, and the functions of `truth` say what is where in it.
+"""
+
+from __future__ import annotations
+
+from innerlight.world import truth
+from innerlight.world.alteration import Altered, alter, alterable
+from innerlight.world.captions import caption
+from innerlight.world.casting import possible_arrangements
+from innerlight.world.correspondence import Correspondence, correspond, same_categories, same_individuals
+from innerlight.world.draw import Render, render
+from innerlight.world.episodes import Episode, Search, episode, fold, outside, search
+from innerlight.world.exports import Exported, export
+from innerlight.world.layout import sample
+from innerlight.world.looks import distractors, individual
+from innerlight.world.scene import Look, Mark, Relation, Scene, Thing
+from innerlight.world.things import CATEGORIES, Category
+
+__all__ = [
+    "CATEGORIES",
+    "Altered",
+    "Category",
+    "Correspondence",
+    "Episode",
+    "Exported",
+    "Look",
+    "Mark",
+    "Relation",
+    "Render",
+    "Scene",
+    "Search",
+    "Thing",
+    "alter",
+    "alterable",
+    "caption",
+    "correspond",
+    "distractors",
+    "episode",
+    "export",
+    "fold",
+    "individual",
+    "outside",
+    "possible_arrangements",
+    "render",
+    "same_categories",
+    "same_individuals",
+    "sample",
+    "search",
+    "truth",
+]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from innerlight.types import Caption, InputError, Span
+from innerlight.types import Caption, Span
+from innerlight.world._checks import one_of, whole
 from innerlight.world._dice import Dice
 from innerlight.world.palette import NAMED_COLOURS, NAMED_PATTERNS
 from innerlight.world.relations import NAMED_RELATIONS
@@ -39,7 +40,8 @@ RELATION_PHRASES = {"left of": "to the left of", "right of": "to the right of"}
 COUNTS = {2: "two", 3: "three", 4: "four"}
 PLURALS = {"butterfly": "butterflies", "fish": "fish"}
 
-_ROLES = ("size", "colour", "pattern", "pose", "noun")  # the order of words before a noun
+ROLES = ("size", "colour", "pattern", "pose", "noun", "relation", "setting", "style")
+_NOUN_PHRASE = ROLES[:5]  # the order of words
 
 Word = tuple[str, tuple[int, ...] | None, str]  # text, things it speaks of (None: the picture), role
 
@@ -48,12 +50,14 @@ def caption(
     scene: Scene, length: str | None = None, *, variant: int = 0, say: Collection[tuple[int | None, str]] = ()
 ) -> Caption:
     """A sentence about `scene`. Each `variant` words it anew; a (thing, role) in `say` is said if it has a word."""
-    dice = Dice("caption", scene.seed, variant)
-    drawn = dice.weighted((("short", 25), ("medium", 40), ("long", 35)))
-    length = length or drawn
-    if length not in LENGTHS:
-        raise InputError(f"length: expected one of {', '.join(LENGTHS)}, got {length!r}")
-    return _marked(_Wording(scene, SAID[length], say, dice).sentence())
+    whole("variant", variant, 0, 1_000_000_000)
+    drawn = Dice("caption", scene.seed, variant).weighted((("short", 25), ("medium", 40), ("long", 35)))
+    length = drawn if length is None else one_of("length", length, LENGTHS)
+    for thing, role in say:
+        one_of("say: the role", role, ROLES)
+        if thing is not None:
+            whole("say: the thing", thing, 0, len(scene.things) - 1)
+    return _marked(_Wording(scene, length, variant, say).sentence())
 
 
 def word_for(thing: Thing, role: str) -> str | None:
@@ -74,10 +78,10 @@ def word_for(thing: Thing, role: str) -> str | None:
 
 
 class _Wording:
-    """One draw of which words are said."""
+    """Which words are said."""
 
-    def __init__(self, scene: Scene, said: dict[str, int], say: Collection[tuple[int | None, str]], dice: Dice) -> None:
-        self.scene, self.said, self.say, self.dice = scene, said, set(say), dice
+    def __init__(self, scene: Scene, length: str, variant: int, say: Collection[tuple[int | None, str]]) -> None:
+        self.scene, self.variant, self.said, self.say = scene, variant, SAID[length], set(say)
 
     def sentence(self) -> list[Word]:
         words = self._things()
@@ -126,7 +130,7 @@ class _Wording:
     def _noun_phrase(self, number: int) -> list[Word]:
         thing = self.scene.things[number]
         words: list[Word] = []
-        for role in _ROLES:
+        for role in _NOUN_PHRASE:
             word = word_for(thing, role)
             if word is not None and (role == "noun" or self._chosen(number, role)):
                 words.append((word, (number,), role))
@@ -139,7 +143,9 @@ class _Wording:
             share = min(share, PLAIN_SAID)
         if role == "style" and self.scene.style == "photo":
             share //= 2
-        return self.dice.chance(share) or (thing, role) in self.say
+        # A die of its own for each decision: what is said of one thing does not depend on the others.
+        dice = Dice("caption", self.scene.seed, self.variant, role, "picture" if thing is None else thing)
+        return dice.chance(share) or (thing, role) in self.say
 
 
 def _listed(phrases: list[list[Word]], joined: bool = False) -> list[Word]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from innerlight.world import coat, settings, styles
+from innerlight.world._checks import whole
 from innerlight.world.figures import figure_of, place
 from innerlight.world.palette import COLOURS, FIXED_PAINTS, Colour, mixed
 from innerlight.world.scene import Look, Scene, Thing
@@ -18,9 +20,10 @@ from innerlight.world.shapes import Array, Bounds, Frame, Shape, merged, similar
 from innerlight.world.sketch import Figure, Layer
 
 FAR = 1e6  # a distance beyond every picture
+LONGEST_SIDE = 16_384  # pixels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PlacedThing:
     """A thing in pixels: its figure's shapes, where the figure's frame lies, and where its numbering starts."""
 
@@ -36,8 +39,24 @@ class PlacedThing:
         """The box around all of it, seen or hidden."""
         return merged(self.bounds)
 
+    @property
+    def layers(self) -> Iterator[tuple[Layer, int]]:
+        """Each layer with the number of its first shape."""
+        number = 0
+        for layer in self.figure.layers:
+            yield layer, number
+            number += len(layer.shapes)
 
-@dataclass(frozen=True)
+
+class Pass(Enum):
+    """Which layers of a thing are drawn: all, or those behind or before what it contains."""
+
+    ALL = "all"
+    BACK = "back"
+    FRONT = "front"
+
+
+@dataclass(frozen=True, eq=False)
 class Render:
     """A picture (height, width, 3) and for each pixel its owner: 0 the setting, else the number of a shape."""
 
@@ -48,22 +67,29 @@ class Render:
     canvas: Frame  # canvas units -> pixels
 
 
-def render(scene: Scene, height: int = 128, width: int = 128) -> Render:
-    """Draw `scene`; its canvas is fitted inside the picture and the setting goes on beyond it."""
+def render(scene: Scene, height: int = 128, width: int | None = None) -> Render:
+    """Draw `scene`, square if no width is given; its canvas is fitted inside and the setting goes on beyond it."""
+    height = whole("height", height, 1, LONGEST_SIDE)
+    width = height if width is None else whole("width", width, 1, LONGEST_SIDE)
     canvas_frame = fit(scene, height, width)
-    x = np.arange(width, dtype=np.float32)[None, :] + np.float32(0.5)  # (1, w) pixel centres
-    y = np.arange(height, dtype=np.float32)[:, None] + np.float32(0.5)  # (h, 1)
-    style = styles.STYLES[scene.style]
+    x, y = pixel_centres(height, width)
+    style = styles.LOOKS[scene.style]
     brush = _Brush(settings.paint(scene, x, y, canvas_frame), np.zeros((height, width), np.int16), x, y, style)
     placed = place_all(scene, canvas_frame)
     for thing in placed:
         if thing.thing.grounded:
             brush.shadow(*shadow_of(thing), colour=settings.SHADOWS[scene.setting])
-    for number, behind in passes(scene, placed):
-        brush.thing(placed[number], behind)
+    for number, which in passes(scene):
+        brush.thing(placed[number], which)
     picture = styles.finish(brush.canvas, scene, x, y, canvas_frame)
     pixels = np.clip(picture + 0.5, 0, 255).astype(np.uint8).transpose(1, 2, 0)
     return Render(scene, np.ascontiguousarray(pixels), brush.owners, placed, canvas_frame)
+
+
+def pixel_centres(height: int, width: int) -> tuple[Array, Array]:
+    """x (1, w) and y (h, 1) of the middles of all pixels."""
+    x, y = (np.arange(side, dtype=np.float32) + np.float32(0.5) for side in (width, height))
+    return x[None, :], y[:, None]
 
 
 def fit(scene: Scene, height: int, width: int) -> Frame:
@@ -85,16 +111,16 @@ def place_all(scene: Scene, canvas: Frame) -> tuple[PlacedThing, ...]:
     return tuple(placed)
 
 
-def passes(scene: Scene, placed: tuple[PlacedThing, ...]) -> Iterator[tuple[int, bool | None]]:
-    """What is drawn when: (thing, only its layers behind what it contains / only those before it / None: all)."""
+def passes(scene: Scene) -> Iterator[tuple[int, Pass]]:
+    """What is drawn when, back to front: a container in two passes, around what it contains."""
     contained = {r.object: r.subject for r in scene.relations if r.name == "in"}
     for number in scene.order:
         if number in contained:
-            yield number, True
-            yield contained[number], None
-            yield number, False
+            yield number, Pass.BACK
+            yield contained[number], Pass.ALL
+            yield number, Pass.FRONT
         elif number not in contained.values():
-            yield number, None
+            yield number, Pass.ALL
 
 
 def shadow_of(placed: PlacedThing) -> tuple[float, float, float, float]:
@@ -118,13 +144,11 @@ class _Brush:
         patch = self.canvas[:, rows, columns]
         patch += share * (_column(colour) - patch)
 
-    def thing(self, placed: PlacedThing, behind: bool | None) -> None:
-        """Paint the layers of a thing; `behind` picks those behind (True) or before (False) what it contains."""
-        number = 0
-        for layer in placed.figure.layers:
-            if behind is None or behind == layer.behind:
+    def thing(self, placed: PlacedThing, which: Pass) -> None:
+        """Paint the layers of a thing that belong to this pass."""
+        for layer, number in placed.layers:
+            if which is Pass.ALL or (which is Pass.BACK) == layer.behind:
                 self._layer(placed, layer, number)
-            number += len(layer.shapes)
 
     def _layer(self, placed: PlacedThing, layer: Layer, number: int) -> None:
         mine = slice(number, number + len(layer.shapes))
@@ -132,8 +156,8 @@ class _Brush:
         line = self.style.line * placed.frame.width * placed.figure.span if layer.outline else 0.0
         blend = layer.blend * placed.frame.width
         left, top, right, bottom = merged(bounds)
-        # Where shapes melt together the silhouette may bulge by a quarter of the blend.
-        rows, columns = self._crop((left - blend / 4, top - blend / 4, right + blend / 4, bottom + blend / 4))
+        # Where shapes melt together the silhouette bulges: by a quarter of the blend for each that joins.
+        rows, columns = self._crop((left - blend, top - blend, right + blend, bottom + blend))
         if rows.start >= rows.stop or columns.start >= columns.stop:
             return
         distance, nearest = self._silhouette(shapes, bounds, rows, columns, blend)

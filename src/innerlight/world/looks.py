@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from innerlight.types import NotFoundError
+from innerlight.world._checks import seed_of, whole
 from innerlight.world._dice import Dice
 from innerlight.world.palette import COLOURS, NAMED_COLOURS, UNNAMED_COLOURS, UNNAMED_PATTERNS, contrast
 from innerlight.world.scene import MARKS, PATCHES, Look, Mark
@@ -22,6 +23,7 @@ _NATURAL_SECOND = {"zebra": {"white": "black"}, "giraffe": {"yellow": "brown", "
 
 def individual(seed: int | str, category: str | None = None) -> Look:
     """The individual number `seed`: of `category`, or of one that the seed decides."""
+    seed_of(seed)
     dice = Dice("individual", seed)
     kind = category_named(category or dice.pick(sorted(CATEGORIES)))
     colour = _colour(dice, kind)
@@ -42,21 +44,16 @@ def individual(seed: int | str, category: str | None = None) -> Look:
     )
 
 
-def distractors(look: Look, count: int, seed: int, *, near: bool = True) -> list[Look]:
-    """Others of the same class: `near`, alike in every word a caption has, so that only marks and build tell."""
+def distractors(look: Look, count: int, seed: int | str, *, near: bool = True) -> list[Look]:
+    """Others of the same class: `near`, alike in everything but a patch, marks and build, which have no words."""
+    whole("count", count, 0, 1_000_000)
     others = []
     for number in range(count):
         other = individual(f"{seed}/distractor/{number}", look.category)
         if near:
             dice = Dice("distractor", seed, number)
-            other = replace(
-                other,
-                colour=look.colour,
-                second=look.second,
-                pattern=look.pattern,
-                patch=dice.pick([p for p in PATCHES if p != look.patch]) if look.pattern == "plain" else "none",
-                marks=_marks(dice, look.colour),
-            )
+            patch = dice.pick([p for p in PATCHES if p != look.patch]) if look.pattern == "plain" else "none"
+            other = replace(look, patch=patch, marks=_marks(dice, look.colour), build=other.build)
         others.append(other)
     return others
 

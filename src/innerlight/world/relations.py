@@ -10,7 +10,6 @@ PLANAR = ("left of", "right of", "above", "below")  # follow from the boxes alon
 STRUCTURAL = ("on", "in", "behind", "holding")  # are built into the scene
 NAMED_RELATIONS = PLANAR + STRUCTURAL
 UNNAMED_RELATIONS = ("headstand",)  # on top of the other, upside down
-INVERSE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
 
 def holds(relation: str, subject: Bounds, other: Bounds) -> bool:

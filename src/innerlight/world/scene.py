@@ -8,7 +8,6 @@ UNIT = 10_000  # the canvas's shorter side; every length of a scene is a whole n
 
 SETTINGS = ("grass", "sand", "water", "street", "room", "sky", "snow")
 STYLES = ("photo", "drawing", "night")
-SIZES = ("small", "medium", "large")
 MARKS = ("spot", "ring", "bar", "cross", "diamond", "heart", "crescent")
 PATCHES = ("none", "front", "back", "belly", "saddle")
 
@@ -70,7 +69,7 @@ class Relation:
 class Scene:
     """Everything there is to draw, in whole numbers and names: equal scenes are equal everywhere."""
 
-    seed: int
+    seed: int | str
     width: int
     height: int
     setting: str

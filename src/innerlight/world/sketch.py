@@ -28,7 +28,8 @@ from innerlight.world.shapes import (
 class Layer:
     """Shapes of one paint, drawn as one silhouette: lines between them are not seen.
 
-    paint: "main", "second", "accent", "shade" (main, darker), "light" (main, paler) or a name of FIXED_PAINTS.
+    paint: "main", "second", "accent", "shade" (main, darker), "dark" (darker still), "light"
+    (paler) or a name of FIXED_PAINTS.
     coat: wears the thing's pattern, patches and marks. blend: radius (figure units) over which shapes melt together.
     """
 
@@ -85,7 +86,7 @@ class Sketch:
         self._place = IDENTITY
         self._points: list[tuple[str, Shape, Point]] = []
         self._coat: Frame | None = None
-        self._marks: dict[str, tuple[float, float, float]] = {}
+        self._lines: dict[str, tuple[float, float, float]] = {}
         self._spots: dict[str, Point] = {}
 
     @contextmanager
@@ -93,8 +94,10 @@ class Sketch:
         """Coordinates inside are those of a frame at (x, y), turned clockwise by degrees, scaled, mirrored."""
         before = self._place
         self._place = similarity(x, y, size, turn, mirror).within(before)
-        yield
-        self._place = before
+        try:
+            yield
+        finally:
+            self._place = before
 
     def layer(
         self, paint: str, *, coat: bool = False, outline: bool = True, blend: float = 0.0, behind: bool = False
@@ -171,11 +174,11 @@ class Sketch:
 
     def support(self, left: float, right: float, y: float) -> None:
         """Others may stand on the line from (left, y) to (right, y)."""
-        self._marks["support"] = (left, right, y)
+        self._lines["support"] = self._line(left, right, y)
 
     def opening(self, left: float, right: float, y: float) -> None:
         """Others may look out over the rim from (left, y) to (right, y)."""
-        self._marks["opening"] = (left, right, y)
+        self._lines["opening"] = self._line(left, right, y)
 
     def hand(self, x: float, y: float) -> None:
         """It holds others at (x, y)."""
@@ -194,9 +197,14 @@ class Sketch:
         bounds = merged([shape.bounds() for shape in shapes])
         coat = self._coat or _spread(similarity((bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2), 1.0, 1.0)
         return Figure(
-            layers, keypoints, coat, bounds, self._marks.get("support"), self._marks.get("opening"),
+            layers, keypoints, coat, bounds, self._lines.get("support"), self._lines.get("opening"),
             self._spots.get("hand"), self._spots.get("grip"),
         )  # fmt: skip
+
+    def _line(self, left: float, right: float, y: float) -> tuple[float, float, float]:
+        """A level line in figure units."""
+        (x0, y0), (x1, y1) = self._place.point(left, y), self._place.point(right, y)
+        return min(x0, x1), max(x0, x1), (y0 + y1) / 2
 
     def _add(self, shape: Shape) -> None:
         self._layers[-1][1].append(shape.placed(self._place))

@@ -36,7 +36,7 @@ class Style:
         return mixed(colour, self.line_colour, self.line_dark)
 
 
-STYLES: dict[str, Style] = {
+LOOKS: dict[str, Style] = {
     "photo": Style(line=0.013, line_strength=0.75, line_dark=0.6, rim=0.22, wash=0.0),
     "drawing": Style(
         line=0.018, line_strength=0.95, line_dark=0.85, rim=0.05, wash=0.12,

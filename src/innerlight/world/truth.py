@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from innerlight.types import LabelMap
-from innerlight.world.draw import PlacedThing, Render, shadow_of
+from innerlight.world._checks import whole
+from innerlight.world.draw import PlacedThing, Render, pixel_centres, shadow_of
 from innerlight.world.figures import ordinary_figure
+from innerlight.world.looks import category_named
 from innerlight.world.relations import NAMED_RELATIONS, PLANAR, holds
 from innerlight.world.scene import Relation
 from innerlight.world.shapes import Bounds
@@ -28,23 +31,23 @@ class Keypoint:
 
 
 @cache
-def category_names() -> dict[int, str]:
+def category_names() -> Mapping[int, str]:
     """Number of each category in semantic maps; 0 is the setting."""
-    return {0: "background"} | dict(enumerate(sorted(CATEGORIES), start=1))
+    return MappingProxyType({0: "background"} | dict(enumerate(sorted(CATEGORIES), start=1)))
 
 
 @cache
-def part_names() -> dict[int, str]:
+def part_names() -> Mapping[int, str]:
     """Number of each part in part maps, shared by all categories that have it; 0 is the setting."""
     figures = (ordinary_figure(name, pose) for name, kind in CATEGORIES.items() for pose in kind.poses)
     parts = {shape.part for figure in figures for shape in figure.shapes}
-    return {0: "background"} | dict(enumerate(sorted(parts), start=1))
+    return MappingProxyType({0: "background"} | dict(enumerate(sorted(parts), start=1)))
 
 
 @cache
 def keypoint_names(category: str) -> tuple[str, ...]:
     """The keypoints of a category, in a fixed order."""
-    return tuple(sorted(ordinary_figure(category).keypoints))
+    return tuple(sorted(ordinary_figure(category_named(category).name).keypoints))
 
 
 def twin_of(keypoint: str) -> str | None:
@@ -112,25 +115,22 @@ def footprint(render: Render, thing: int) -> NDArray[np.bool_]:
     """(h, w): where paint of a thing can have gone, were nothing before it: its mask, edges, and parts thinner than
     a pixel, which own none.
     """
-    placed = render.placed[thing]
-    height, width = render.owners.shape
-    x, y = np.arange(width, dtype=np.float32)[None, :] + 0.5, np.arange(height, dtype=np.float32)[:, None] + 0.5
-    reached, number = np.zeros((height, width), bool), 0
-    for layer in placed.figure.layers:
-        for shape in placed.shapes[number : number + len(layer.shapes)]:
+    placed = render.placed[whole("thing", thing, 0, len(render.placed) - 1)]
+    x, y = pixel_centres(*render.owners.shape)
+    reached = np.zeros(render.owners.shape, bool)
+    for layer, first in placed.layers:
+        for shape in placed.shapes[first : first + len(layer.shapes)]:
             # half a pixel of anti-aliasing, and what melting adds: at most a quarter of the blend for each neighbour
             reached |= shape.distance(x, y) < 0.5 + 0.5 * layer.blend * placed.frame.width
-        number += len(layer.shapes)
     return reached
 
 
 def shadow(render: Render, thing: int) -> NDArray[np.bool_]:
     """(h, w): where the foot shadow of a thing falls; nowhere if it has none."""
-    height, width = render.owners.shape
-    if not render.placed[thing].thing.grounded:
-        return np.zeros((height, width), bool)
-    x, y, rx, ry = shadow_of(render.placed[thing])
-    rows, columns = np.arange(height)[:, None] + 0.5, np.arange(width)[None, :] + 0.5
+    placed = render.placed[whole("thing", thing, 0, len(render.placed) - 1)]
+    if not placed.thing.grounded:
+        return np.zeros(render.owners.shape, bool)
+    (columns, rows), (x, y, rx, ry) = pixel_centres(*render.owners.shape), shadow_of(placed)
     return ((columns - x) / rx) ** 2 + ((rows - y) / ry) ** 2 < 1
 
 

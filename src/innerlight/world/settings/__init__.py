@@ -19,7 +19,7 @@ from innerlight.world.settings.snow import snow
 from innerlight.world.settings.street import street
 from innerlight.world.settings.water import water
 from innerlight.world.shapes import Array, Frame
-from innerlight.world.styles import STYLES
+from innerlight.world.styles import LOOKS
 
 SHADOWS: dict[str, Colour] = {
     "grass": (34, 62, 44),
@@ -49,7 +49,7 @@ def paint(scene: Scene, x: Array, y: Array, canvas: Frame) -> Array:
         (x - canvas.ox) * np.float32(pixel),
         (y - canvas.oy) * np.float32(pixel),
         pixel,
-        STYLES[scene.style],
+        LOOKS[scene.style],
     )
     place = Place(scene.width / UNIT, scene.horizon / UNIT, scene.height / UNIT)
     _PAINTERS[scene.setting](board, Dice("setting", scene.setting, scene.decor), place)

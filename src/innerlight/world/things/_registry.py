@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from innerlight.world.scene import SETTINGS
 from innerlight.world.sketch import Sketch
 
 Weights = tuple[tuple[str, int], ...]
@@ -43,7 +44,7 @@ class Category:
 CATEGORIES: dict[str, Category] = {}
 
 ORDINARY: Weights = (("plain", 40), ("striped", 15), ("dotted", 15), ("checkered", 15), ("patched", 15))
-EVERYWHERE = ("grass", "sand", "water", "street", "room", "sky", "snow")
+EVERYWHERE = SETTINGS  # floats wherever it is
 
 
 def category(

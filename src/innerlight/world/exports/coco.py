@@ -10,7 +10,7 @@ from innerlight.files import rle, write_json, write_picture
 from innerlight.world import truth
 from innerlight.world.captions import caption
 from innerlight.world.draw import Render
-from innerlight.world.export._canvas import draw
+from innerlight.world.exports._canvas import draw
 from innerlight.world.things import CATEGORIES
 
 CAPTIONS = 3
@@ -19,8 +19,10 @@ CAPTIONS = 3
 def write_entry(folder: Path, seed: int, size: tuple[int, int]) -> dict[str, Any]:
     """One picture; its annotations are returned."""
     drawn = draw(seed, size)
-    write_picture(drawn.picture, folder / "images" / f"{seed:012d}.png")
+    file = Path("images") / f"{seed:012d}.png"
+    write_picture(drawn.picture, folder / file)
     return {
+        "files": [file.as_posix()],
         "objects": _objects(drawn),
         "captions": [caption(drawn.scene, variant=variant).text for variant in range(CAPTIONS)],
         "size": list(size),

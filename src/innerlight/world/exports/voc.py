@@ -10,27 +10,32 @@ from xml.etree import ElementTree
 from innerlight.files import write_labels, write_picture, write_text
 from innerlight.world import truth
 from innerlight.world.draw import Render
-from innerlight.world.export._canvas import draw, split_of, whole_box
+from innerlight.world.exports._canvas import draw, split_of, whole_box
 
 ROOT = Path("VOCdevkit") / "VOC2012"
+KINDS = ("Class", "Object")
+SPLITS = {"train": ("train",), "val": ("val",), "trainval": ("train", "val")}
 
 
 def write_entry(folder: Path, seed: int, size: tuple[int, int]) -> dict[str, Any]:
     """One picture with both label maps and its boxes."""
     drawn = draw(seed, size)
-    root, name = folder / ROOT, f"{seed:06d}"
-    write_picture(drawn.picture, root / "JPEGImages" / f"{name}.jpg")
-    write_labels(truth.semantic(drawn).labels, root / "SegmentationClass" / f"{name}.png")
-    write_labels(truth.instances(drawn), root / "SegmentationObject" / f"{name}.png")
-    write_text(_annotation(drawn, name), root / "Annotations" / f"{name}.xml")
-    return {"name": name, "split": "train" if split_of(seed) == "trn" else "val"}
+    name = f"{seed:06d}"
+    files = [ROOT / "JPEGImages" / f"{name}.jpg", *(ROOT / f"Segmentation{kind}" / f"{name}.png" for kind in KINDS)]
+    write_picture(drawn.picture, folder / files[0])
+    write_labels(truth.semantic(drawn).labels, folder / files[1])
+    write_labels(truth.instances(drawn), folder / files[2])
+    files.append(ROOT / "Annotations" / f"{name}.xml")
+    write_text(_annotation(drawn, name), folder / files[3])
+    split = "train" if split_of(seed) == "trn" else "val"
+    return {"files": [file.as_posix() for file in files], "name": name, "split": split}
 
 
 def finish(folder: Path, entries: Mapping[int, Mapping[str, Any]]) -> None:
     """The lists of names, and the classes' names by number."""
     root = folder / ROOT
-    for split in ("train", "val", "trainval"):
-        names = [e["name"] for e in entries.values() if e["split"] in split]
+    for split, members in SPLITS.items():
+        names = [e["name"] for e in entries.values() if e["split"] in members]
         for task in ("Segmentation", "Main"):
             write_text("".join(f"{name}\n" for name in names), root / "ImageSets" / task / f"{split}.txt")
     write_text("".join(f"{name}\n" for name in truth.category_names().values()), root / "classes.txt")

@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from innerlight.world.draw import Render, render
-from innerlight.world.sample import sample
-from innerlight.world.scene import UNIT
+from innerlight.world.layout import sample
 from innerlight.world.shapes import Bounds
 
 
-def draw(seed: int, size: tuple[int, int], categories: Sequence[str] | None = None) -> Render:
-    """The scene number `seed` at (height, width), on a canvas of the picture's shape."""
-    height, width = size
-    shorter = min(size)
-    scene = sample(
-        seed,
-        categories=categories,
-        width=min(UNIT * width // shorter, 4 * UNIT),
-        height=min(UNIT * height // shorter, 4 * UNIT),
-    )
-    return render(scene, height, width)
+def draw(seed: int | str, size: tuple[int, int], categories: Sequence[str] | None = None) -> Render:
+    """The scene `seed` at (height, width), laid out for a picture of that shape."""
+    return render(sample(seed, categories=categories, shape=size), *size)
 
 
 def split_of(seed: int) -> str:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from innerlight.world.draw import Render
+from innerlight.types import InputError
+from innerlight.world._checks import whole
+from innerlight.world.draw import Render, pixel_centres
 from innerlight.world.shapes import Frame
+from innerlight.world.things import CATEGORIES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Correspondence:
     """For each source pixel its partner in the target.
 
@@ -28,14 +31,14 @@ def correspond(source: Render, target: Render, partners: Mapping[int, int] | Non
     """The partner of each pixel of `source` in `target`.
 
     `partners` says which thing of the source is which of the target; left out, things of equal look (the same
-    individual) are paired. Things of one category, and animals of any, match part by part. Pixels of the setting
-    match where both scenes have the same backdrop.
+    individual) are paired. Things of one category match part by part, and so do animals of any; others have nothing
+    in common. Pixels of the setting match where both scenes have the same backdrop.
     """
-    partners = same_individuals(source, target) if partners is None else partners
+    partners = same_individuals(source, target) if partners is None else _checked(partners, source, target)
     frames, owners = _tables(source, target, partners)
     affine = frames[source.owners]  # (h, w, 6): x' = a x + b y + c, y' = d x + e y + f
     height, width = source.owners.shape
-    x, y = np.arange(width)[None, :] + 0.5, np.arange(height)[:, None] + 0.5
+    x, y = pixel_centres(height, width)
     flow = np.stack(
         [
             affine[..., 0] * x + affine[..., 1] * y + affine[..., 2],
@@ -67,6 +70,20 @@ def _paired(names: Sequence[object], others: Sequence[object]) -> dict[int, int]
     return pairs
 
 
+def _checked(partners: Mapping[int, int], source: Render, target: Render) -> Mapping[int, int]:
+    for number, partner in partners.items():
+        whole("partners: a thing of the source", number, 0, len(source.placed) - 1)
+        whole("partners: a thing of the target", partner, 0, len(target.placed) - 1)
+    if len(set(partners.values())) < len(partners):
+        raise InputError(f"partners: each thing of the target can be the partner of one only, got {dict(partners)}")
+    return partners
+
+
+def _akin(category: str, other: str) -> bool:
+    """Whether the keys of their shapes mean the same parts."""
+    return category == other or CATEGORIES[category].kind == CATEGORIES[other].kind == "animal"
+
+
 def _tables(
     source: Render, target: Render, partners: Mapping[int, int]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -78,6 +95,8 @@ def _tables(
         frames[0], owners[0] = _between(source.canvas, target.canvas), 0
     for number, partner in partners.items():
         here, there = source.placed[number], target.placed[partner]
+        if not _akin(here.thing.look.category, there.thing.look.category):
+            continue
         numbers = {shape.key: k for k, shape in enumerate(there.shapes)}
         for k, shape in enumerate(here.shapes):
             if shape.key in numbers:

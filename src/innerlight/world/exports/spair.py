@@ -10,23 +10,29 @@ from innerlight.files import write_json, write_labels, write_picture, write_text
 from innerlight.world import truth
 from innerlight.world._dice import Dice
 from innerlight.world.draw import Render
-from innerlight.world.export._canvas import draw, split_of, whole_box
+from innerlight.world.exports._canvas import draw, split_of, whole_box
 from innerlight.world.things import CATEGORIES
 
 
 def write_entry(folder: Path, seed: int, size: tuple[int, int]) -> dict[str, Any]:
     """One pair: two pictures, their annotations, and the annotation of the pair."""
     category = Dice("spair", seed).pick(sorted(CATEGORIES))
-    names, drawn = [f"{seed:06d}_{side}" for side in "ab"], []
-    for side, name in enumerate(names):
-        drawn.append(draw(2 * seed + side, size, [category]))
-        write_picture(drawn[side].picture, folder / "JPEGImages" / category / f"{name}.jpg")
-        write_labels(truth.instances(drawn[side]), folder / "Segmentation" / category / f"{name}.png")
-        write_json(_picture(drawn[side], category, name), folder / "ImageAnnotation" / category / f"{name}.json")
+    names = [f"{seed:06d}_{side}" for side in "ab"]
+    drawn = [draw(f"spair/{seed}/{side}", size, [category]) for side in "ab"]
+    files = []
+    for name, one in zip(names, drawn, strict=True):
+        picture, segments, annotation = (
+            Path(kind) / category / f"{name}.{suffix}"
+            for kind, suffix in (("JPEGImages", "jpg"), ("Segmentation", "png"), ("ImageAnnotation", "json"))
+        )
+        write_picture(one.picture, folder / picture)
+        write_labels(truth.instances(one), folder / segments)
+        write_json(_picture(one, category, name), folder / annotation)
+        files += [picture, segments, annotation]
     pair, split = f"{seed:06d}-{names[0]}-{names[1]}:{category}", split_of(seed)
-    annotation = _pair(drawn[0], drawn[1], category, names, pair, seed)
-    write_json(annotation, folder / "PairAnnotation" / split / f"{pair}.json")
-    return {"pair": pair, "split": split}
+    files.append(Path("PairAnnotation") / split / f"{pair}.json")
+    write_json(_pair(drawn[0], drawn[1], category, names, pair, seed), folder / files[-1])
+    return {"files": [file.as_posix() for file in files], "pair": pair, "split": split}
 
 
 def finish(folder: Path, entries: Mapping[int, Mapping[str, Any]]) -> None:

@@ -1,0 +1,56 @@
+"""The recipe: which stages there are, in what order, with what settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from innerlight.embedded.data import draw_shards, open_scenes
+from innerlight.embedded.judging import JudgeStage
+from innerlight.embedded.vae import POCKET_VAE, VaeStage, round_trip_of
+from innerlight.tuning.training import Progress, Schedule, Stage, state_of, train
+from innerlight.types import NotFoundError
+
+SHARDS = 40
+
+SCHEDULES = {
+    "vae": Schedule(steps=11_000, batch=16, rate=2e-3),
+    "judge": Schedule(steps=2_800, batch=24, rate=2e-3),
+}
+
+
+def train_stage(
+    stage: str,
+    folder: Path,
+    *,
+    seconds: float | None = None,
+    threads: int | None = None,
+    device: str = "cpu",
+    progress: Progress = lambda done, of: None,
+) -> dict[str, Any]:
+    """Train `stage` in `folder`, for `seconds` or to its end; says how far it came."""
+    if stage not in STAGES and stage != "data":
+        raise NotFoundError(f"stage: expected one of data, {', '.join(STAGES)}, got {stage!r}")
+    if threads:
+        torch.set_num_threads(threads)
+    if stage == "data":
+        draw_shards(folder / "data", SHARDS, progress=progress)
+        return {"stage": stage, "scenes": len(open_scenes(folder / "data"))}
+    schedule = SCHEDULES[stage]
+    train(STAGES[stage](folder), schedule, folder / stage, device=device, seconds=seconds, progress=progress)
+    state = state_of(folder / stage)
+    return {"stage": stage, "step": state.step, "of": schedule.steps, "hours": round(state.seconds / 3600, 2)}
+
+
+def _vae(folder: Path) -> Stage:
+    return VaeStage(open_scenes(folder / "data"), POCKET_VAE)
+
+
+def _judge(folder: Path) -> Stage:
+    return JudgeStage(open_scenes(folder / "data"), round_trip_of(folder / "vae"))
+
+
+STAGES: dict[str, Callable[[Path], Stage]] = {"vae": _vae, "judge": _judge}

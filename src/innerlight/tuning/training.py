@@ -1,0 +1,201 @@
+"""A training loop that can be killed at any moment: it keeps averages, writes samples, and goes on where it was."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from innerlight.files import atomic_path
+from innerlight.types import InputError
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a training runs. Steps are counted over all its sessions."""
+
+    steps: int
+    batch: int
+    rate: float = 1e-3
+    warmup: int = 200
+    final: float = 0.02  # share of the rate that is left at the end (cosine)
+    decay: float = 0.01  # weight decay
+    average: float = 0.999  # of the exponential moving average, reached gradually
+    clip: float = 1.0
+    save_seconds: float = 120.0
+    sample_steps: int = 1000
+
+
+class Stage(Protocol):
+    """What is trained."""
+
+    @property
+    def module(self) -> nn.Module:
+        """Everything with weights."""
+        ...
+
+    def loss(self, step: int, batch: int) -> tuple[Tensor, Mapping[str, float]]:
+        """The loss of batch number `step`, decided by that number alone, and figures for the log."""
+        ...
+
+    def sample(self, averaged: nn.Module, folder: Path, step: int) -> None:
+        """Write something to look at."""
+        ...
+
+
+@dataclass
+class State:
+    """Where a training stands."""
+
+    step: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+
+
+def train(
+    stage: Stage,
+    schedule: Schedule,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    seconds: float | None = None,
+    progress: Progress = lambda done, of: None,
+) -> nn.Module:
+    """Train until the schedule's last step, or for `seconds` of this run; returns the averaged module."""
+    folder.mkdir(parents=True, exist_ok=True)
+    module = stage.module.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    optimiser = torch.optim.AdamW(_groups(module, schedule.decay), lr=schedule.rate, betas=(0.9, 0.99))
+    average = _Average(module, schedule.average)
+    state = _restore(folder / "checkpoint.pt", schedule, module, optimiser, average)
+    begun = saved = time.monotonic()
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+        while state.step < schedule.steps:
+            started = time.monotonic()
+            figures = _step(stage, module, optimiser, schedule, state.step, device)
+            average.update(module, state.step)
+            state.step, state.samples = state.step + 1, state.samples + schedule.batch
+            state.seconds += time.monotonic() - started
+            if state.step % 50 == 0:
+                line = {"step": state.step, "seconds": round(state.seconds, 1), **figures}
+                print(json.dumps(line), file=log, flush=True)
+                progress(state.step, schedule.steps)
+            if state.step % schedule.sample_steps == 0:
+                stage.sample(average.module, folder, state.step)
+            if time.monotonic() - saved > schedule.save_seconds:
+                _save(folder / "checkpoint.pt", schedule, module, optimiser, average, state)
+                saved = time.monotonic()
+            if seconds is not None and time.monotonic() - begun > seconds:
+                break
+    _save(folder / "checkpoint.pt", schedule, module, optimiser, average, state)
+    return average.module
+
+
+def state_of(folder: Path) -> State:
+    """How far the training in `folder` has come; nowhere if there is none."""
+    path = folder / "checkpoint.pt"
+    return State(**torch.load(path, weights_only=True)["state"]) if path.exists() else State()
+
+
+def averaged_weights(folder: Path) -> dict[str, Tensor]:
+    """The averaged weights of the training in `folder`."""
+    path = folder / "checkpoint.pt"
+    if not path.exists():
+        raise InputError(f"no training in {folder}: {path.name} is missing; train the stage first")
+    return torch.load(path, weights_only=True)["average"]
+
+
+def _step(
+    stage: Stage, module: nn.Module, optimiser: torch.optim.Optimizer, schedule: Schedule, step: int, device: str
+) -> dict[str, float]:
+    module.train()
+    rate = schedule.rate * _share(step, schedule)
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16):
+        loss, figures = stage.loss(step, schedule.batch)
+    if not torch.isfinite(loss):
+        raise FloatingPointError(
+            f"step {step}: the loss is {loss.item()}; lower the rate and go on from the checkpoint"
+        )
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(module.parameters(), schedule.clip)
+    optimiser.step()
+    return {"loss": float(loss.detach()), "norm": float(norm), "rate": rate, **figures}
+
+
+def _share(step: int, schedule: Schedule) -> float:
+    """Of the rate: up in a line, down in a cosine."""
+    if step < schedule.warmup:
+        return (step + 1) / schedule.warmup
+    done = (step - schedule.warmup) / max(schedule.steps - schedule.warmup, 1)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+    return schedule.final + (1 - schedule.final) * cosine
+
+
+def _groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Matrices and kernels decay; biases and norms do not."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+class _Average:
+    """Exponential moving average of a module's weights; young ones forget faster."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+        self.decay = decay
+
+    def update(self, module: nn.Module, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            pairs = zip(self.module.state_dict().values(), module.state_dict().values(), strict=True)
+            for mean, new in pairs:
+                if mean.is_floating_point():
+                    mean.lerp_(new.to(mean.dtype), 1 - decay)
+                else:
+                    mean.copy_(new)
+
+
+def _save(
+    path: Path, schedule: Schedule, module: nn.Module, optimiser: torch.optim.Optimizer, average: _Average, state: State
+) -> None:
+    checkpoint = {
+        "module": module.state_dict(),
+        "average": average.module.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "state": asdict(state),
+        "schedule": asdict(schedule),
+    }
+    with atomic_path(path) as temporary:
+        torch.save(checkpoint, temporary)
+
+
+def _restore(
+    path: Path, schedule: Schedule, module: nn.Module, optimiser: torch.optim.Optimizer, average: _Average
+) -> State:
+    if not path.exists():
+        return State()
+    checkpoint = torch.load(path, weights_only=True)
+    if checkpoint["schedule"]["batch"] != schedule.batch:
+        raise InputError(
+            f"{path} was trained with a batch of {checkpoint['schedule']['batch']}, not {schedule.batch}; "
+            "use the same schedule to go on, or another folder to start afresh"
+        )
+    module.load_state_dict(checkpoint["module"])
+    average.module.load_state_dict(checkpoint["average"])
+    optimiser.load_state_dict(checkpoint["optimiser"])
+    return State(**checkpoint["state"])
