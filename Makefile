@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test check bench pictures docs clean
 
 help:
 	@echo "make demo    install, draw, and write a page of pictures (demo/index.html)"
@@ -35,10 +35,17 @@ check: .venv/developing
 	$(BIN)/python -m pytest -n 2
 
 bench: .venv/developing
-	$(BIN)/innerlight world score
+	$(BIN)/innerlight world score --answers evidence/legible-answers.json
+
+# The pictures that README and documentation show.
+pictures: .venv/installed
+	$(BIN)/innerlight world --seed 7 --count 8 --columns 4 --size 192 -o docs/pictures/world.png
+	$(BIN)/innerlight demo build/demo
+	cp build/demo/partners.png docs/pictures/partners.png
 
 docs: .venv/developing
-	$(BIN)/python docs/build.py docs/_build
+	$(BIN)/python -m sphinx -W -q -b html docs docs/_build
+	@echo "Open docs/_build/index.html"
 
 clean:
-	rm -rf .venv demo docs/_build build dist
+	rm -rf .venv demo docs/_build docs/guide build dist

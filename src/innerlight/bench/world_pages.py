@@ -16,11 +16,11 @@ from innerlight.world.draw import Render, render
 from innerlight.world.layout import sample
 
 
-def contact_sheet(seeds: Iterable[int], size: tuple[int, int]) -> Image.Image:
-    """Scenes of (height, width) with their captions, in a grid nearly square."""
+def contact_sheet(seeds: Iterable[int], size: tuple[int, int], columns: int | None = None) -> Image.Image:
+    """Scenes of (height, width) with their captions, in a grid nearly square if no number of columns is given."""
     scenes = [sample(seed, shape=size) for seed in seeds]
     pictures = [render(scene, *size).picture for scene in scenes]
-    columns = max(1, round(len(scenes) ** 0.5))
+    columns = columns or max(1, round(len(scenes) ** 0.5))
     return viz.grid(pictures, [caption(scene).text for scene in scenes], columns)
 
 
@@ -34,8 +34,8 @@ def truths(drawn: Render, scale: float) -> dict[str, Image.Image]:
     names = [placed.thing.look.category for placed in drawn.placed]
     return {
         "picture": viz.enlarge(picture, scale),
-        "category of each pixel": viz.labels(picture, _present(truth.semantic(drawn)), hidden=[0], scale=scale),
-        "part of each pixel": viz.labels(picture, _present(truth.parts(drawn)), hidden=[0], scale=scale),
+        "category of each pixel": _overlay(drawn, truth.semantic(drawn), scale),
+        "part of each pixel": _overlay(drawn, truth.parts(drawn), scale),
         "boxes": viz.boxes(picture, [(x0, y0, x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes], names, scale=scale),
         "keypoints": viz.points(picture, points, scale=scale),
     }
@@ -49,10 +49,12 @@ def partner_picture(
     return viz.matches(source.picture, target.picture, _spread(found, source, count), scale=scale)
 
 
-def _present(labels: LabelMap) -> LabelMap:
-    """Without the names of what is not in the picture."""
-    shown = {int(number) for number in np.unique(labels.labels)}
-    return LabelMap(labels.labels, {number: name for number, name in labels.names.items() if number in shown})
+def _overlay(drawn: Render, labels: LabelMap, scale: float) -> Image.Image:
+    """Labels over the picture, the setting bare, in colours dealt out to what is there."""
+    shown = [int(number) for number in np.unique(labels.labels)]
+    present = LabelMap(labels.labels, {number: labels.names[number] for number in shown})
+    colours = {number: viz.distinct_colour(order) for order, number in enumerate(shown)}
+    return viz.labels(drawn.picture, present, hidden=[0], colours=colours, scale=scale)
 
 
 def _spread(found: Correspondence, source: Render, count: int) -> list[Match]:

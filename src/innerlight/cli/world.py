@@ -23,6 +23,7 @@ def sheet(
     seed: Seed = 7,
     count: Annotated[int, typer.Option(help="How many scenes.", min=1, max=400)] = 16,
     size: Annotated[str, typer.Option(help="Pixels of a scene: 256, or height x width as 192x320.")] = "256",
+    columns: Annotated[int | None, typer.Option(help="Scenes in a row.", min=1)] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The picture to write.")] = Path("world.png"),
     json: Json = False,
 ) -> None:
@@ -34,7 +35,7 @@ def sheet(
     from innerlight.files import write_picture
 
     recipe = {"command": "world", "seed": seed, "count": count, "size": size}
-    write_picture(contact_sheet(range(seed, seed + count), _sides(size)), output, recipe=recipe)
+    write_picture(contact_sheet(range(seed, seed + count), _sides(size), columns), output, recipe=recipe)
     answer({"output": str(output), "scenes": count}, json, f"{count} scenes: {output}")
 
 

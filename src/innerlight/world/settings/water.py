@@ -63,7 +63,9 @@ def _glitter(board: Board, seed: int, place: Place, sun: float, colour: Colour) 
     if part is None:
         return
     depth = part.y - place.horizon
-    path = np.maximum(1.0 - np.abs(part.x - sun) / (0.05 + 0.4 * np.maximum(depth, 0.0)), 0.0) * np.clip(1.0 - depth * 2.0, 0.0, 1.0)
+    path = np.maximum(1.0 - np.abs(part.x - sun) / (0.05 + 0.4 * np.maximum(depth, 0.0)), 0.0) * np.clip(
+        1.0 - depth * 2.0, 0.0, 1.0
+    )
     sparkle = np.clip(part.mottle(seed, 0.05, 0.012, waves=12) + 0.3, 0.0, 1.0)
     part.shine(0.6 * path * sparkle * part.cover(depth), colour)
 
