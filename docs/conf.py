@@ -47,6 +47,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "write_computation_times": False,
     "min_reported_time": 10_000,
+    "remove_config_comments": True,
     "thumbnail_size": (480, 300),
 }
 
@@ -58,11 +59,8 @@ autodoc_default_options = {
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
-autodoc_type_aliases = {
-    "Source": "Source",
-    "Recipe": "Recipe",
-    "Enlarging": "Enlarging",
-}
+# As they stand in the source, not what they are made of.
+autodoc_type_aliases = {name: name for name in ("ArrayLike", "Enlarging", "NDArray", "Recipe", "Source")}
 python_maximum_signature_line_length = 88
 add_module_names = False
 toc_object_entries = False

@@ -21,7 +21,8 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-COLUMNS = "88"
+# As wide as a page, without colours; one thread, since many on a busy machine wait for one another.
+ENVIRONMENT = {"COLUMNS": "88", "TERM": "dumb", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
 
 
 class Command(SphinxDirective):
@@ -32,32 +33,37 @@ class Command(SphinxDirective):
     option_spec: ClassVar[dict[str, Any]] = {
         "exit": directives.unchanged,
         "picture": directives.unchanged,
-        "quiet": directives.flag,
+        "quiet": directives.flag,  # show the command alone
+        "wrap": directives.flag,  # break long lines rather than let them run out of sight
     }
 
     def run(self) -> list[nodes.Node]:
         line = " ".join(self.arguments[0].split())
+        program, *words = shlex.split(line)
+        if program == "innerlight":
+            program = str(Path(sys.executable).with_name(program))  # the one that is documented
         folder = self._folder()
         done = subprocess.run(
-            [str(Path(sys.executable).with_name(words[0])), *words[1:]]
-            if (words := shlex.split(line))[0] == "innerlight"
-            else words,
+            [program, *words],
             cwd=folder,
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
-            env=os.environ | {"COLUMNS": COLUMNS, "TERM": "dumb", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"},
+            env=os.environ | ENVIRONMENT,
         )
         expected = self.options.get("exit", "0")
         if expected not in ("any", str(done.returncode)):
             raise self.error(f"`{line}` exited {done.returncode}, not {expected}: {done.stderr.strip()}")
         printed = "\n".join(part.rstrip() for part in (done.stdout + done.stderr).strip("\n").split("\n"))
         text = f"$ {line}\n" + ("" if "quiet" in self.options else printed)
-        block = nodes.literal_block(text, text.rstrip(), language="console", classes=["command"])
+        block = nodes.literal_block(
+            text, text.rstrip(), language="console", classes=["command"] + ["wrapped"] * ("wrap" in self.options)
+        )
         return [block, *self._picture(folder)]
 
     def _folder(self) -> Path:
+        """Empty at the first command of a page, then as that left it."""
         folders = self.env.temp_data.setdefault("innerlight_commands", {})
         if self.env.docname not in folders:
             folders[self.env.docname] = tempfile.TemporaryDirectory(prefix="innerlight-docs-")

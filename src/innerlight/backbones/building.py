@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from innerlight.types import NotFoundError
 
 
 def build_vae(config: Mapping[str, Any]) -> AutoencoderKL:
@@ -17,3 +22,25 @@ def build_vae(config: Mapping[str, Any]) -> AutoencoderKL:
         up_block_types=("UpDecoderBlock2D",) * levels,  # pyright: ignore[reportArgumentType]
         **config,
     )
+
+
+def build_tokenizer(vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> CLIPTokenizer:
+    """A CLIP tokenizer of 77 positions; the end mark also fills what is left."""
+    return CLIPTokenizer(vocab=dict(vocabulary), merges=list(merges), model_max_length=77)  # pyright: ignore[reportArgumentType]
+
+
+def open_tokenizer(folder: Path) -> CLIPTokenizer:
+    """The tokenizer saved in `folder`."""
+    if not (folder / "tokenizer.json").exists():
+        raise NotFoundError(f"no tokenizer in {folder}: tokenizer.json is missing; train it first")
+    return CLIPTokenizer.from_pretrained(folder)
+
+
+def build_text_model(config: Mapping[str, Any]) -> CLIPTextModel:
+    """A CLIP text encoder, causal, with random weights."""
+    return CLIPTextModel(CLIPTextConfig(**config))
+
+
+def build_unet(config: Mapping[str, Any]) -> UNet2DConditionModel:
+    """A conditional UNet with random weights."""
+    return UNet2DConditionModel(**config)

@@ -27,7 +27,7 @@ PROMISED = (
     "world.scenes_per_second", "world.k_means_rgb_miou", "world.legible",
     "files.malformed", "cli.import_seconds", "cli.imports_torch",
 )  # fmt: skip
-COLOUR_WEIGHTS = (0.5, 1.0, 2.0, 4.0)  # of RGB against position; the best one counts
+COLOUR_WEIGHTS = (0.5, 1.0, 2.0, 4.0, 8.0)  # of RGB against position; the best one counts
 
 QUIZ = 60  # pictures
 _MAIN = "import sys; from innerlight.cli import main; sys.argv[1:] = [{!r}]; main()"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,7 @@ Progress = Callable[[int, int], None]
 FIELDS = ("pictures", "owners", "parts", "things", "frames", "captions")  # in the order they are written
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scenes:
     """All shards of a folder as one: arrays that are read from disk as they are used."""
 
@@ -114,21 +114,26 @@ def table_of(render: Render) -> NDArray[np.int32]:
     return table
 
 
-def _write_shard(folder: Path, number: int, size: int) -> None:
+def draw_scenes(indices: Iterable[int], size: int) -> dict[str, NDArray]:
+    """All fields of the scenes with these numbers."""
     rows: dict[str, list] = {field: [] for field in FIELDS}
-    for index in range(number * SHARD, (number + 1) * SHARD):
-        drawn = render(scene_at(index), size, size)
-        thinned = (slice(MAP_STEP // 2, None, MAP_STEP),) * 2
+    thinned = (slice(MAP_STEP // 2, None, MAP_STEP),) * 2
+    for index in indices:
+        drawn = render(scene_at(index), size)
         rows["pictures"].append(drawn.picture)
         rows["owners"].append(truth.instances(drawn)[thinned].astype(np.uint8))
         rows["parts"].append(truth.parts(drawn).labels[thinned].astype(np.uint8))
         rows["things"].append(table_of(drawn))
         rows["frames"].append((SETTINGS.index(drawn.scene.setting), STYLES.index(drawn.scene.style)))
         rows["captions"].append([caption(drawn.scene, variant=variant).text for variant in range(CAPTIONS)])
-    for field in FIELDS:
-        dtype = {"frames": np.uint8, "captions": np.str_}.get(field)
+    return {field: np.array(rows[field], {"frames": np.uint8, "captions": np.str_}.get(field)) for field in FIELDS}
+
+
+def _write_shard(folder: Path, number: int, size: int) -> None:
+    drawn = draw_scenes(range(number * SHARD, (number + 1) * SHARD), size)
+    for field, values in drawn.items():
         with atomic_path(_path(folder, field, number)) as temporary:
-            np.save(temporary, np.array(rows[field], dtype))
+            np.save(temporary, values)
 
 
 def _path(folder: Path, field: str, number: int) -> Path:

@@ -8,9 +8,12 @@ from typing import Any
 
 import torch
 
+from innerlight.backbones.building import open_tokenizer
 from innerlight.embedded.data import draw_shards, open_scenes
 from innerlight.embedded.judging import JudgeStage
+from innerlight.embedded.towers import TowersStage
 from innerlight.embedded.vae import POCKET_VAE, VaeStage, round_trip_of
+from innerlight.embedded.vocabulary import learn_tokenizer
 from innerlight.tuning.training import Progress, Schedule, Stage, state_of, train
 from innerlight.types import NotFoundError
 
@@ -18,6 +21,7 @@ SHARDS = 40
 
 SCHEDULES = {
     "vae": Schedule(steps=11_000, batch=16, rate=2e-3),
+    "towers": Schedule(steps=4_000, batch=128, rate=1e-3),
     "judge": Schedule(steps=2_800, batch=24, rate=2e-3),
 }
 
@@ -32,13 +36,17 @@ def train_stage(
     progress: Progress = lambda done, of: None,
 ) -> dict[str, Any]:
     """Train `stage` in `folder`, for `seconds` or to its end; says how far it came."""
-    if stage not in STAGES and stage != "data":
-        raise NotFoundError(f"stage: expected one of data, {', '.join(STAGES)}, got {stage!r}")
+    if stage not in ("data", "tokenizer", *STAGES):
+        raise NotFoundError(f"stage: expected one of data, tokenizer, {', '.join(STAGES)}, got {stage!r}")
     if threads:
         torch.set_num_threads(threads)
     if stage == "data":
         draw_shards(folder / "data", SHARDS, progress=progress)
         return {"stage": stage, "scenes": len(open_scenes(folder / "data"))}
+    if stage == "tokenizer":
+        tokenizer = learn_tokenizer(open_scenes(folder / "data"))
+        tokenizer.save_pretrained(folder / "tokenizer")
+        return {"stage": stage, "tokens": len(tokenizer)}
     schedule = SCHEDULES[stage]
     train(STAGES[stage](folder), schedule, folder / stage, device=device, seconds=seconds, progress=progress)
     state = state_of(folder / stage)
@@ -53,4 +61,8 @@ def _judge(folder: Path) -> Stage:
     return JudgeStage(open_scenes(folder / "data"), round_trip_of(folder / "vae"))
 
 
-STAGES: dict[str, Callable[[Path], Stage]] = {"vae": _vae, "judge": _judge}
+def _towers(folder: Path) -> Stage:
+    return TowersStage(open_scenes(folder / "data"), open_tokenizer(folder / "tokenizer"))
+
+
+STAGES: dict[str, Callable[[Path], Stage]] = {"vae": _vae, "towers": _towers, "judge": _judge}

@@ -1,0 +1,95 @@
+"""Every stage: a loss that falls, gradients everywhere, samples to look at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from innerlight.backbones.building import build_tokenizer
+from innerlight.embedded.judging import JudgeStage, of_pixels, world_judge
+from innerlight.embedded.recipe import SCHEDULES, train_stage
+from innerlight.embedded.towers import Towers, TowersStage, tokens_of
+from innerlight.embedded.vae import POCKET_VAE, VaeStage, to_pixels, to_tensor
+from innerlight.embedded.vocabulary import learn_tokenizer, vocabulary
+from innerlight.tuning.training import train
+from innerlight.types import NotFoundError
+
+TINY_VAE = {**POCKET_VAE, "block_out_channels": (8, 8, 16)}
+
+
+def stages(scenes) -> dict:
+    return {
+        "vae": VaeStage(scenes, TINY_VAE, crop=32),
+        "judge": JudgeStage(scenes),
+        "towers": TowersStage(scenes, learn_tokenizer(scenes)),
+    }
+
+
+@pytest.mark.parametrize("name", ["vae", "judge", "towers"])
+def test_a_stage_learns_and_leaves_samples(scenes, tmp_path: Path, name: str):
+    stage = stages(scenes)[name]
+    schedule = replace(SCHEDULES[name], steps=12, batch=8, warmup=2, sample_steps=12)
+    first = float(stage.loss(0, 8)[0].detach())
+    train(stage, schedule, tmp_path)
+    last = float(stage.loss(0, 8)[0].detach())
+    assert last < first
+    assert (tmp_path / "checkpoint.pt").exists()
+    assert list(tmp_path.glob("sample-*"))
+
+
+@pytest.mark.parametrize("name", ["vae", "judge", "towers"])
+def test_all_weights_are_reached(scenes, name: str):
+    stage = stages(scenes)[name]
+    loss, figures = stage.loss(3, 8)
+    loss.backward()
+    idle = [n for n, p in stage.module.named_parameters() if p.grad is None]
+    assert not idle
+    assert all(np.isfinite(value) for value in figures.values())
+
+
+def test_a_batch_is_decided_by_its_number(scenes):
+    stage = VaeStage(scenes, TINY_VAE, crop=32)
+    with torch.no_grad():
+        one, again, other = (float(stage.loss(step, 4)[0]) for step in (5, 5, 6))
+    assert one == again != other
+
+
+def test_pixels_come_back_from_tensors(scenes):
+    pictures = scenes.gather("pictures", np.arange(3))
+    assert (to_pixels(to_tensor(pictures)) == pictures).all()
+
+
+def test_facts_of_pixels_are_those_of_their_things():
+    owners = torch.tensor([[[0, 1], [2, 0]]])
+    things = torch.tensor([[[7, 3, 0, 0, 0], [5, 9, 0, 0, 0], [-1] * 5, [-1] * 5]])
+    assert of_pixels(owners, things, "category").tolist() == [[[0, 7], [5, 0]]]
+    assert of_pixels(owners, things, "colour").tolist() == [[[0, 3], [9, 0]]]
+
+
+def test_the_judge_reads_any_size_that_it_can_halve():
+    judge = world_judge().eval()
+    with torch.no_grad():
+        reading = judge(torch.zeros(2, 3, 48, 80))
+        poses, identity = judge.describe_things(reading.features, torch.ones(2, 24, 40))
+    assert reading.maps["category"].shape == (2, judge.config.categories, 24, 40)
+    assert poses.shape == (2, judge.config.poses)
+    assert torch.allclose(identity.norm(dim=1), torch.ones(2))
+
+
+def test_a_caption_is_read_at_its_end_mark(scenes):
+    tokenizer = build_tokenizer(vocabulary([]), [])
+    towers = Towers(
+        {**TowersStage(scenes, tokenizer).module.text.config.to_dict(), "eos_token_id": tokenizer.eos_token_id}
+    ).eval()
+    with torch.no_grad():
+        short, long = (towers.read(tokens_of(tokenizer, ["a cat"], length)) for length in (12, 40))
+    assert torch.allclose(short, long, atol=1e-5)
+
+
+def test_an_unknown_stage_is_refused(tmp_path: Path):
+    with pytest.raises(NotFoundError, match="tokenizer"):
+        train_stage("dreams", tmp_path)

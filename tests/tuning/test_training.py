@@ -1,0 +1,67 @@
+"""The training loop: stopped anywhere, it ends where it would have ended."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from innerlight.tuning.training import Schedule, averaged_weights, state_of, train
+from innerlight.types import InputError
+
+
+class Line:
+    """Fits y = 2 x + 1."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.module: nn.Module = nn.Linear(1, 1)
+
+    def loss(self, step: int, batch: int) -> tuple[Tensor, dict[str, float]]:
+        x = torch.randn(batch, 1, generator=torch.Generator().manual_seed(step))
+        return (self.module(x).float() - 2 * x - 1).square().mean(), {"step_seen": float(step)}
+
+    def sample(self, averaged: nn.Module, folder: Path, step: int) -> None:
+        (folder / f"sample-{step}").write_text("")
+
+
+SCHEDULE = Schedule(steps=60, batch=16, rate=0.05, warmup=5, sample_steps=30, average=0.9)
+
+
+def test_it_learns_and_keeps_a_log(tmp_path: Path):
+    averaged = train(Line(), SCHEDULE, tmp_path)
+    assert float(averaged.weight) == pytest.approx(2, abs=0.6)  # type: ignore[arg-type]
+    assert {path.name for path in tmp_path.glob("sample-*")} == {"sample-30", "sample-60"}
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [50]
+    assert state_of(tmp_path).samples == 60 * 16
+
+
+def test_stopped_and_continued_it_is_the_same_training(tmp_path: Path):
+    whole = train(Line(), SCHEDULE, tmp_path / "whole").state_dict()
+    while state_of(tmp_path / "parts").step < SCHEDULE.steps:
+        train(Line(), SCHEDULE, tmp_path / "parts", seconds=0)  # a step a run
+    parts = averaged_weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_another_batch_is_refused(tmp_path: Path):
+    train(Line(), SCHEDULE, tmp_path, seconds=0)
+    with pytest.raises(InputError, match="batch of 16, not 8"):
+        train(Line(), Schedule(steps=60, batch=8), tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_it(tmp_path: Path):
+    line = Line()
+    nn.init.constant_(line.module.weight, float("nan"))  # type: ignore[arg-type]
+    with pytest.raises(FloatingPointError, match="step 0"):
+        train(line, SCHEDULE, tmp_path)
+
+
+def test_nothing_trained_is_said_so(tmp_path: Path):
+    assert state_of(tmp_path).step == 0
+    with pytest.raises(InputError, match="train the stage first"):
+        averaged_weights(tmp_path)
