@@ -44,7 +44,8 @@ pictures: .venv/installed
 	cp build/demo/partners.png docs/pictures/partners.png
 
 docs: .venv/developing
-	$(BIN)/python -m sphinx -W -q -b html docs docs/_build
+	rm -rf docs/_build docs/guide
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build
 	@echo "Open docs/_build/index.html"
 
 clean:

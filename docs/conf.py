@@ -21,7 +21,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx_gallery.gen_gallery",
     "commands",
-    "field_comments",
+    "source_text",
 ]
 exclude_patterns = ["_build", "pages", "extensions"]
 default_role = "code"
@@ -59,8 +59,8 @@ autodoc_default_options = {
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
-# As they stand in the source, not what they are made of.
-autodoc_type_aliases = {name: name for name in ("ArrayLike", "Enlarging", "NDArray", "Recipe", "Source")}
+# Types stand as in the source, not as what they are made of; source_text does the same for functions.
+autodoc_type_aliases = {"NDArray": "NDArray"}
 python_maximum_signature_line_length = 88
 add_module_names = False
 toc_object_entries = False

@@ -12,15 +12,17 @@ before. What holds everywhere in the library stands here, once, and runs.
 #
 # Points are (x, y): x to the right, y down, the origin at the upper left corner of the picture.
 # The pixel in column c and row r covers c to c + 1 and r to r + 1, so **its centre lies at .5**.
-# Arrays are indexed the other way round, rows first: (height, width). A picture of 8 by 5 pixels,
-# each drawn large, with three of its points:
+# Arrays are indexed the other way round, rows first: (height, width). Here are 8 by 5 pixels, each
+# drawn large.
 
 from innerlight import viz
 from innerlight.world import render, sample, truth
 
 tiny = render(sample(10, categories=["dog"], setting="grass"), 5, 8).picture
-corner, centre, end = (0, 0), (2.5, 1.5), (8, 5)
-named = {str(point): point for point in (corner, centre, end)}
+named = {
+    "(1, 1), where four pixels meet": (1, 1),
+    "(2.5, 3.5), the centre of column 2, row 3": (2.5, 3.5),
+}
 viz.points(tiny, named, scale=64, enlarging="nearest")
 
 # %%

@@ -278,11 +278,11 @@ print(f"outside of fold 0 there are {len(outside(0))}")
 # query scenes. The category never stands alone, so the rest of the picture is a real choice.
 
 few = episode(4, fold_number=1, shots=2, queries=2)
-print("learn:", few.category)
 viz.grid(
     [render(scene, 200, 200).picture for scene in few.support + few.query],
     ["support", "support", "query", "query"],
     columns=4,
+    title=f"Learn: {few.category}",
 )
 
 # %%
@@ -310,6 +310,9 @@ for path in sorted(done.folder.rglob("*.*"))[:6]:
 from pycocotools.coco import COCO
 
 coco = COCO("world-coco/annotations/instances.json")
+
+# %%
+
 frame = coco.loadImgs(7)[0]
 objects = coco.loadAnns(coco.getAnnIds(imgIds=7))
 viz.boxes(

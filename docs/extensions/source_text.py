@@ -1,0 +1,72 @@
+"""The reference says what the source says: types by the names that stand there, and a field's comment as its text."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import io
+import sys
+import tokenize
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
+from sphinx.util.inspect import stringify_signature
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("builder-inited", _add_comments)
+    app.connect("autodoc-process-signature", _written_signature)
+    app.connect("autodoc-process-docstring", _drop_borrowed_text)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _add_comments(app: Sphinx) -> None:
+    """Tell autodoc of the comments on fields, `span: int  # longer side of its box`, in our modules that are loaded."""
+    import innerlight.viz
+    import innerlight.world  # noqa: F401
+
+    for name in [name for name in sys.modules if name.split(".")[0] == "innerlight"]:
+        analyzer = ModuleAnalyzer.for_module(name)
+        analyzer.analyze()
+        for place, comment in _comments(analyzer.code).items():
+            analyzer.attr_docs.setdefault(place, [f"{comment[0].upper()}{comment[1:]}.", ""])
+
+
+def _comments(code: str) -> dict[tuple[str, str], str]:
+    """(class, field) to the comment on the field's line."""
+    on_line = {
+        token.start[0]: token.string.lstrip("# ")
+        for token in tokenize.generate_tokens(io.StringIO(code).readline)
+        if token.type == tokenize.COMMENT
+    }
+    return {
+        (kind.name, field.target.id): on_line[field.lineno]
+        for kind in ast.parse(code).body
+        if isinstance(kind, ast.ClassDef)
+        for field in kind.body
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.lineno in on_line
+    }
+
+
+def _written_signature(
+    app: Sphinx, what: str, name: str, value: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str, str | None] | None:
+    """The signature with its annotations unevaluated; none for a dataclass, whose fields are listed below it."""
+    if what == "class" and dataclasses.is_dataclass(value):
+        return "", None
+    if what not in ("function", "method") or signature is None:
+        return None
+    written = inspect.signature(value)
+    if what == "method":  # self or cls goes without saying
+        written = written.replace(parameters=[p for p in written.parameters.values() if p.name not in ("self", "cls")])
+    arguments = stringify_signature(written, show_return_annotation=False)
+    returned = written.return_annotation
+    return arguments, None if returned is inspect.Signature.empty else str(returned)
+
+
+def _drop_borrowed_text(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    """A number has no docstring of its own, only that of `int`."""
+    if what == "data" and isinstance(value, int):
+        lines.clear()
