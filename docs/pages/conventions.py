@@ -47,9 +47,9 @@ print(twice.x / nose.x, twice.y / nose.y)
 # Boxes
 # -----
 #
-# A box that is computed with is (left, top, right, bottom), right and bottom just outside. A box
-# that is stored or drawn is COCO's (x, y, width, height). Neither has the "minus one" of older
-# tools; only the Pascal VOC export, whose tools expect it, counts pixels from 1.
+# A box is (left, top, right, bottom), right and bottom just outside. Only where it is stored for
+# COCO is it (x, y, width, height). Neither has the "minus one" of older tools; only the Pascal VOC
+# export, whose tools expect it, counts pixels from 1.
 
 from innerlight.files import rle
 

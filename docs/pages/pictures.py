@@ -126,13 +126,14 @@ viz.points(one.picture, seen, scale=1.5)
 # Boxes
 # -----
 #
-# Boxes are x, y, width, height, as COCO writes them and as `files.rle.box` returns them.
+# Boxes are left, top, right, bottom. COCO's, and those of `files.rle.box`, are x, y, width, height.
 
 from innerlight.files import rle
 
 owners = truth.instances(drawn)
 masks = {"dog": owners == 1, "tree": owners == 2}
-viz.boxes(picture, [rle.box(rle.encode(mask)) for mask in masks.values()], list(masks))
+coco = [rle.box(rle.encode(mask)) for mask in masks.values()]
+viz.boxes(picture, [(x, y, x + w, y + h) for x, y, w, h in coco], list(masks))
 
 # %%
 # Grids

@@ -148,7 +148,7 @@ viz.points(drawn.picture, seen)
 # Animals look alike from both sides, and a match may land on the wrong ear. `twin_of` names the
 # keypoint that one is most easily mistaken for, so that this mistake can be counted apart.
 
-print(truth.twin_of("ear_near"), truth.twin_of("paw_front_far"), truth.twin_of("nose"))
+print(*(truth.twin_of("dog", name) for name in ("ear_near", "paw_front_far", "nose")))
 
 # %%
 # Correspondence
@@ -317,7 +317,7 @@ frame = coco.loadImgs(7)[0]
 objects = coco.loadAnns(coco.getAnnIds(imgIds=7))
 viz.boxes(
     Path("world-coco/images", frame["file_name"]),
-    [thing["bbox"] for thing in objects],
+    [(x, y, x + w, y + h) for x, y, w, h in (thing["bbox"] for thing in objects)],
     [coco.cats[thing["category_id"]]["name"] for thing in objects],
     scale=2,
 )

@@ -169,6 +169,10 @@ def test_what_is_in_a_container_is_hidden_by_its_front_and_looks_out(seed: int):
 
 
 def test_twins_of_keypoints():
-    assert truth.twin_of("ear_near") == "ear_far"
-    assert truth.twin_of("wheel_left") == "wheel_right"
-    assert truth.twin_of("nose") is None
+    assert truth.twin_of("cat", "ear_near") == "ear_far"
+    assert truth.twin_of("horse", "ear_near") is None, "it shows one ear"
+    assert truth.twin_of("car", "wheel_front") == "wheel_back"
+    assert truth.twin_of("dog", "paw_front_near") == "paw_front_far"
+    assert truth.twin_of("dog", "back") is None
+    with pytest.raises(InputError, match="ear_near"):
+        truth.twin_of("dog", "elbow")

@@ -30,13 +30,13 @@ def truths(drawn: Render, scale: float) -> dict[str, Image.Image]:
     points = {
         name: (point.x, point.y) for thing in truth.keypoints(drawn) for name, point in thing.items() if point.visible
     }
-    boxes = [box for box in truth.boxes(drawn) if box is not None]
-    names = [placed.thing.look.category for placed in drawn.placed]
+    seen = [(box, placed) for box, placed in zip(truth.boxes(drawn), drawn.placed, strict=True) if box is not None]
+    boxes, names = [box for box, _ in seen], [placed.thing.look.category for _, placed in seen]
     return {
         "picture": viz.enlarge(picture, scale),
         "category of each pixel": _overlay(drawn, truth.semantic(drawn), scale),
         "part of each pixel": _overlay(drawn, truth.parts(drawn), scale),
-        "boxes": viz.boxes(picture, [(x0, y0, x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes], names, scale=scale),
+        "boxes": viz.boxes(picture, boxes, names, scale=scale),
         "keypoints": viz.points(picture, points, scale=scale),
     }
 

@@ -78,7 +78,7 @@ def boxes(
     scale: float = 1.0,
     enlarging: Enlarging = "lanczos",
 ) -> Image.Image:
-    """Boxes (n, 4) as x, y, width, height, each framed in its colour with its name on a tag."""
+    """Boxes (n, 4) as left, top, right, bottom, each framed in its colour with its name on a tag."""
     picture = enlarge(image, scale, enlarging)
     edges = _checked_boxes(boxes, names, picture.size, scale)
     unit = stroke_unit(picture.size)
@@ -200,13 +200,15 @@ def _checked_boxes(
     try:
         array: NDArray[np.float64] = np.asarray(boxes, dtype=float)
     except (TypeError, ValueError) as error:
-        raise InputError(f"boxes are not numbers ({error}); expected (n, 4) as x, y, width, height.") from error
+        raise InputError(f"boxes are not numbers ({error}); expected (n, 4) as left, top, right, bottom.") from error
     if array.ndim != 2 or array.shape[1] != 4 or len(array) == 0:
-        raise InputError(f"boxes have shape {array.shape}; expected (n, 4) as x, y, width, height, n at least 1.")
-    if not np.isfinite(array).all() or (array[:, 2:] < 0).any():
-        raise InputError("boxes hold nan, infinity or a negative size; expected x, y, width, height in pixels.")
+        raise InputError(f"boxes have shape {array.shape}; expected (n, 4) as left, top, right, bottom, n at least 1.")
+    if not np.isfinite(array).all() or (array[:, 2:] < array[:, :2]).any():
+        raise InputError(
+            "boxes hold nan, infinity or a side out of order; expected left, top, right, bottom in pixels "
+            "(COCO's x, y, width, height: add x and y to the latter two)."
+        )
     if names is not None and len(names) != len(array):
         raise InputError(f"There are {len(names)} names for {len(array)} boxes; pass one for each.")
-    corners = np.concatenate([array[:, :2], array[:, :2] + array[:, 2:]], axis=1) * scale
     limits = np.array([size[0], size[1], size[0], size[1]])
-    return [(left, top, right, bottom) for left, top, right, bottom in np.clip(corners, 0, limits).tolist()]
+    return [(left, top, right, bottom) for left, top, right, bottom in np.clip(array * scale, 0, limits).tolist()]

@@ -31,7 +31,7 @@ def heat(
 ) -> Image.Image:
     """A map (h, w) of any grid, resized smoothly, as colours over the picture; `limits` default to its extremes.
 
-    `opacity` is that of the highest number; the lowest lets two and a half times as much of the picture through.
+    `opacity` is that of the highest number; where the map is low more of the picture shows.
     """
     _refuse_opacity(opacity)
     picture = enlarge(image, scale, enlarging)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from innerlight.types import LabelMap
-from innerlight.world._checks import whole
+from innerlight.world._checks import one_of, whole
 from innerlight.world.draw import PlacedThing, Render, pixel_centres, shadow_of
 from innerlight.world.figures import ordinary_figure
 from innerlight.world.looks import category_named
@@ -50,13 +50,16 @@ def keypoint_names(category: str) -> tuple[str, ...]:
     return tuple(sorted(ordinary_figure(category_named(category).name).keypoints))
 
 
-def twin_of(keypoint: str) -> str | None:
-    """The keypoint most easily mistaken for this one: the other ear, the far paw, the right wheel."""
+def twin_of(category: str, keypoint: str) -> str | None:
+    """The keypoint of `category` most easily mistaken for this one: the other ear, the far paw, the right wheel."""
+    known = keypoint_names(category)
+    one_of(f"keypoint of a {category}", keypoint, known)
     for one, other in (("near", "far"), ("left", "right"), ("front", "back")):
         for side, opposite in ((one, other), (other, one)):
             words = keypoint.split("_")
-            if side in words:
-                return "_".join(opposite if word == side else word for word in words)
+            twin = "_".join(opposite if word == side else word for word in words)
+            if side in words and twin in known:
+                return twin
     return None
 
 
