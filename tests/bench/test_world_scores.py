@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from innerlight.bench import world_scores
+from innerlight.bench.evidence import interval
 from innerlight.bench.world_scores import QUIZ, legible, write_quiz
 from innerlight.types import InputError
 from innerlight.world.layout import sample
@@ -24,9 +25,9 @@ def test_segments_are_matched_before_they_are_compared():
 
 def test_the_interval_holds_the_mean_and_narrows_with_more_values():
     values = np.random.default_rng(1).normal(0.4, 0.1, 400)
-    low, high = world_scores._interval(values)
+    low, high = interval(values)
     assert low < values.mean() < high
-    wide = world_scores._interval(values[:20])
+    wide = interval(values[:20])
     assert high - low < wide[1] - wide[0]
 
 

@@ -13,11 +13,15 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from innerlight import __version__
 from innerlight.files import read_json, write_json
 from innerlight.types import InputError, NotFoundError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 KINDS = ("claim", "cost", "parity")
 SENSES = (">=", "<=", ">", "<")
@@ -92,6 +96,16 @@ def measured(
         hardware=_hardware(),
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
     )
+
+
+def interval(values: NDArray[np.floating], draws: int = 2000) -> tuple[float, float]:
+    """Bootstrapped 95 % interval of the mean of `values` (n,)."""
+    import numpy as np
+
+    generator = np.random.default_rng(0)
+    means = values[generator.integers(0, len(values), (draws, len(values)))].mean(1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:

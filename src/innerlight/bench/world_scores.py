@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from innerlight.bench.evidence import Row, measured, write_rows
+from innerlight.bench.evidence import Row, interval, measured, write_rows
 from innerlight.bench.malformed import run_cases
 from innerlight.files import read_json, write_picture
 from innerlight.types import InputError
@@ -100,7 +100,7 @@ def k_means_rgb_miou(scenes: int) -> Row:
     }
     best = max(scores, key=lambda weight: float(np.mean(scores[weight])))
     values = np.array(scores[best])
-    low, high = _interval(values)
+    low, high = interval(values)
     return measured(
         "world.k_means_rgb_miou", float(values.mean()), 0.55, "<", n=scenes, command=COMMAND, seeds=_seeds(scenes),
         low=low, high=high, model=fingerprint(), packages=("numpy", "scikit-learn"),
@@ -214,11 +214,3 @@ def _segments_iou(found: NDArray[np.integer], true: NDArray[np.integer]) -> floa
     iou = shared / union
     rows, columns = linear_sum_assignment(-iou)
     return float(iou[rows, columns].sum() / len(kinds))
-
-
-def _interval(values: NDArray[np.floating], draws: int = 2000) -> tuple[float, float]:
-    """Bootstrapped 95 % interval of the mean."""
-    generator = np.random.default_rng(0)
-    means = values[generator.integers(0, len(values), (draws, len(values)))].mean(1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)

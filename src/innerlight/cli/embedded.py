@@ -27,3 +27,19 @@ def train(
     seconds = None if minutes is None else 60 * minutes
     done = train_stage(stage, folder, seconds=seconds, threads=threads, device=device, progress=progress(stage))
     answer(done, json, ", ".join(f"{name} {value}" for name, value in done.items()))
+
+
+@app.command()
+def score(
+    evidence: Annotated[Path, typer.Option(help="Where the rows go.")] = Path("evidence/embedded.json"),
+    folder: Annotated[Path, typer.Option(help="Where the stages were trained.")] = Path("runs"),
+    scenes: Annotated[int, typer.Option(help="Scenes for each row.", min=8)] = 512,
+    json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
+) -> None:
+    """Measure what the trained stages get right on scenes they never saw; exits 1 if a row does not hold."""
+    from innerlight.bench.embedded_scores import score as measure
+    from innerlight.bench.evidence import table
+
+    rows = measure(evidence, folder, scenes=scenes, progress=progress("measuring"))
+    answer({"rows": [row.as_json() for row in rows]}, json, table(rows))
+    raise typer.Exit(0 if all(row.holds for row in rows) else 1)

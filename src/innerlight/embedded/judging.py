@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,12 @@ from torch import Tensor, nn
 
 from innerlight.embedded.data import COLOUR_NAMES, FACTS, POSES, Scenes
 from innerlight.embedded.judge import Judge, JudgeConfig, Reading
-from innerlight.embedded.vae import to_tensor
+from innerlight.embedded.vae import RoundTrip, to_tensor
 from innerlight.files import write_labels
+from innerlight.tuning.training import averaged_weights
 from innerlight.world import truth
 from innerlight.world.palette import PATTERNS
 from innerlight.world.scene import SETTINGS, STYLES
-
-RoundTrip = Callable[[Tensor], Tensor]  # pictures (n, 3, h, w) through a VAE and back
 
 
 def world_judge() -> Judge:
@@ -33,6 +32,15 @@ def world_judge() -> Judge:
         styles=len(STYLES),
     )
     return Judge(config)
+
+
+def trained_judge(folder: Path) -> Judge | None:
+    """The judge trained in `folder`, as it stands now; None if there is none yet."""
+    if not (folder / "checkpoint.pt").exists():
+        return None
+    judge = world_judge().eval()
+    judge.load_state_dict(averaged_weights(folder))
+    return judge
 
 
 class JudgeStage:

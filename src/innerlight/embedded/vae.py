@@ -15,6 +15,8 @@ from innerlight.embedded.data import Scenes
 from innerlight.files import write_picture
 from innerlight.tuning.training import averaged_weights
 
+RoundTrip = Callable[[Tensor], Tensor]  # pictures (n, 3, h, w) through a VAE and back
+
 POCKET_VAE: dict[str, Any] = {
     "block_out_channels": (16, 32, 96),  # three levels: f = 4
     "layers_per_block": 1,
@@ -84,7 +86,7 @@ def _differences(values: Tensor, axis: int) -> Tensor:
     return values.narrow(axis, 1, values.shape[axis] - 1) - values.narrow(axis, 0, values.shape[axis] - 1)
 
 
-def round_trip_of(folder: Path) -> Callable[[Tensor], Tensor] | None:
+def round_trip_of(folder: Path) -> RoundTrip | None:
     """Pictures through the VAE trained in `folder` and back, as it stands now; None if there is none yet."""
     if not (folder / "checkpoint.pt").exists():
         return None

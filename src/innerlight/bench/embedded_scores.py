@@ -1,0 +1,176 @@
+"""What the embedded model's parts get right, on scoring seeds: the judge and the VAE so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from innerlight.bench.evidence import Row, interval, measured, write_rows
+from innerlight.embedded.data import FACTS, MAP_STEP, table_of
+from innerlight.embedded.judge import Judge
+from innerlight.embedded.judging import trained_judge
+from innerlight.embedded.vae import RoundTrip, round_trip_of, to_tensor
+from innerlight.types import InputError
+from innerlight.world import CATEGORIES, distractors, individual, render, sample, truth
+from innerlight.world.draw import Render
+
+SCORING = 100_000
+COMMAND = "innerlight embedded score"
+PACKAGES = ("torch", "diffusers", "numpy")
+LEAST_CELLS = 20  # of 64 x 64, about 0.5 % of a picture: smaller things are not asked about
+BATCH = 32
+GALLERY = 10  # individuals of one class, one of them the same
+
+# Least shares right: on renders, and on renders that went through the VAE.
+JUDGE_LIMITS = {"category": (0.98, 0.96), "colour": (0.97, 0.95), "pattern": (0.95, 0.90)}
+
+Progress = Callable[[int, int], None]
+
+
+def score(path: Path, runs: Path, *, scenes: int = 512, progress: Progress = lambda done, of: None) -> list[Row]:
+    """Measure what has been trained in `runs` and write the rows to `path`."""
+    vae, judge = round_trip_of(runs / "vae"), trained_judge(runs / "judge")
+    if vae is None and judge is None:
+        raise InputError(f"nothing is trained in {runs}; train a stage first: innerlight embedded train")
+    measures: list[Callable[[], list[Row]]] = []
+    if vae is not None:
+        measures.append(lambda: vae_rows(vae, scenes))
+    if judge is not None:
+        measures += [lambda: judge_rows(judge, vae, scenes), lambda: [identity_row(judge, scenes)]]
+    rows: list[Row] = []
+    for done, measure in enumerate(measures):
+        progress(done, len(measures))
+        rows += measure()
+        write_rows(path, rows)
+    progress(len(measures), len(measures))
+    return rows
+
+
+def vae_rows(round_trip: RoundTrip, scenes: int) -> list[Row]:
+    """PSNR of each unseen scene, whole and inside its things."""
+    whole, inside = [], []
+    for drawn, pictures in _batches(scenes):
+        error = (round_trip(pictures) - pictures).square().mean(1).numpy() / 4  # of a range of 1
+        for one, its in zip(drawn, error, strict=True):
+            whole.append(_decibels(its.mean()))
+            inside.append(_decibels(its[truth.instances(one) > 0].mean()))
+    return [
+        _row("vae.psnr", whole, 33.0, "dB, mean over scenes, f = 4, 4 channels"),
+        _row("vae.psnr_things", inside, 26.0, "dB, mean over scenes, pixels of things"),
+    ]
+
+
+def judge_rows(judge: Judge, round_trip: RoundTrip | None, scenes: int) -> list[Row]:
+    """Share of things whose majority inside their own mask is right; mean IoU over parts."""
+    rows = []
+    for way, through in (("", None), ("_vae", round_trip)):
+        if way and through is None:
+            continue
+        right: dict[str, list[float]] = {name: [] for name in JUDGE_LIMITS}
+        confusion = np.zeros((judge.config.parts, judge.config.parts), np.int64)
+        for drawn, pictures in _batches(scenes):
+            maps = _read(judge, pictures if through is None else through(pictures))
+            for one, number in zip(drawn, range(len(drawn)), strict=True):
+                seen = {name: values[number] for name, values in maps.items()}
+                _count_right(one, seen, right)
+                _count_parts(one, seen["part"], confusion)
+        note = "per thing of at least 0.5 % of the picture" + (", after the VAE" if way else "")
+        rows += [_row(f"judge.{name}{way}", right[name], JUDGE_LIMITS[name][bool(way)], note) for name in right]
+        if not way:
+            rows.append(_parts_row(confusion, scenes))
+    return rows
+
+
+def identity_row(judge: Judge, tasks: int) -> Row:
+    """R@1: an individual in another scene among nine others of its class, which share its words or do not."""
+    hits, near_hits = [], []
+    for task in range(SCORING, SCORING + tasks // 2):
+        look = individual(f"identity/{task}")
+        for near, found in ((False, hits), (True, near_hits)):
+            others = distractors(look, GALLERY - 1, task, near=near)
+            looks = [look, look, *others]
+            drawn = [render(sample(f"identity/{task}/{k}", looks=[one])) for k, one in enumerate(looks)]
+            vectors = _identities(judge, drawn)
+            found.append(float((vectors[1:] @ vectors[0]).argmax() == 0))
+    low, high = interval(np.array(hits))
+    return measured(
+        "judge.identity", float(np.mean(hits)), 0.90, ">=", n=len(hits), command=COMMAND, low=low, high=high,
+        seeds=f"{SCORING}..{SCORING + tasks // 2 - 1}", packages=PACKAGES,
+        note=f"one of {GALLERY} of its class; among those alike in every word: {np.mean(near_hits):.3f}",
+    )  # fmt: skip
+
+
+def _batches(scenes: int) -> Iterator[tuple[list[Render], Tensor]]:
+    for start in range(SCORING, SCORING + scenes, BATCH):
+        drawn = [render(sample(seed)) for seed in range(start, min(start + BATCH, SCORING + scenes))]
+        yield drawn, to_tensor(np.stack([one.picture for one in drawn]))
+
+
+def _read(judge: Judge, pictures: Tensor) -> dict[str, NDArray[np.integer]]:
+    """The likeliest class of each cell, (n, h / 2, w / 2), for every map."""
+    with torch.no_grad():
+        return {name: values.argmax(1).numpy() for name, values in judge(pictures).maps.items()}
+
+
+def _thinned(labels: NDArray[np.integer]) -> NDArray[np.integer]:
+    return labels[MAP_STEP // 2 :: MAP_STEP, MAP_STEP // 2 :: MAP_STEP]
+
+
+def _count_right(drawn: Render, seen: dict[str, NDArray[np.integer]], right: dict[str, list[float]]) -> None:
+    owners, table = _thinned(truth.instances(drawn)), table_of(drawn)
+    for row, placed in enumerate(drawn.placed):
+        mask = owners == row + 1
+        if mask.sum() < LEAST_CELLS:
+            continue
+        for name, found in right.items():
+            if name == "pattern" and not CATEGORIES[placed.thing.look.category].patterns:
+                continue
+            wanted = table[row, FACTS.index(name)] + (name != "category")  # the setting is 0 in the judge's maps
+            found.append(float(np.bincount(seen[name][mask]).argmax() == wanted))
+
+
+def _count_parts(drawn: Render, seen: NDArray[np.integer], confusion: NDArray[np.int64]) -> None:
+    np.add.at(confusion, (_thinned(truth.parts(drawn).labels), seen), 1)
+
+
+def _parts_row(confusion: NDArray[np.int64], scenes: int) -> Row:
+    hit = np.diag(confusion)
+    union = confusion.sum(0) + confusion.sum(1) - hit
+    present = confusion.sum(1) > 0
+    names = truth.part_names()
+    iou = {names[int(k)]: float(hit[k] / union[k]) for k in np.flatnonzero(present)}
+    worst = ", ".join(f"{name} {iou[name]:.2f}" for name in sorted(iou, key=lambda name: iou[name])[:5])
+    return measured(
+        "judge.parts_miou", float(np.mean(list(iou.values()))), 0.70, ">=", n=scenes, command=COMMAND,
+        seeds=_seeds(scenes), packages=PACKAGES,
+        note=f"pooled over scenes, mean over parts, at 64 x 64; worst: {worst}",
+    )  # fmt: skip
+
+
+def _identities(judge: Judge, drawn: Sequence[Render]) -> Tensor:
+    """Vectors (n, identity) of the first thing of each picture, by its true mask."""
+    masks = torch.from_numpy(np.stack([_thinned(truth.instances(one)) == 1 for one in drawn]))
+    with torch.no_grad():
+        reading = judge(to_tensor(np.stack([one.picture for one in drawn])))
+        return judge.describe_things(reading.features, masks)[1]
+
+
+def _row(id: str, values: Sequence[float], limit: float, note: str) -> Row:
+    low, high = interval(np.array(values))
+    return measured(
+        id, float(np.mean(values)), limit, ">=", n=len(values), command=COMMAND, low=low, high=high, packages=PACKAGES,
+        seeds=f"from {SCORING}", note=note,
+    )  # fmt: skip
+
+
+def _decibels(error: float) -> float:
+    return float(-10 * np.log10(max(error, 1e-10)))
+
+
+def _seeds(scenes: int) -> str:
+    return f"{SCORING}..{SCORING + scenes - 1}"

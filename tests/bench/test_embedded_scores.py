@@ -1,0 +1,61 @@
+"""The scores of judge and VAE, on a judge that knows the truth and on one that knows nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from innerlight.bench.embedded_scores import SCORING, judge_rows, score, vae_rows
+from innerlight.embedded.data import MAP_STEP, table_of
+from innerlight.embedded.judge import Judge, Reading
+from innerlight.embedded.judging import of_pixels, world_judge
+from innerlight.types import InputError
+from innerlight.world import render, sample, truth
+
+SCENES = 8
+
+
+class Oracle(Judge):
+    """Answers from the truth of the scoring scenes, in their order."""
+
+    def forward(self, pictures: Tensor) -> Reading:
+        drawn = [render(sample(SCORING + k)) for k in range(len(pictures))]
+        thin = (slice(MAP_STEP // 2, None, MAP_STEP),) * 2
+        owners = torch.from_numpy(np.stack([truth.instances(one)[thin] for one in drawn])).long()
+        things = torch.from_numpy(np.stack([table_of(one) for one in drawn])).long()
+        labels = {"part": torch.from_numpy(np.stack([truth.parts(one).labels[thin] for one in drawn])).long()}
+        for name in ("category", "colour", "pattern"):
+            labels[name] = of_pixels(owners, things, name) + (owners > 0) * (name != "category")
+        maps = {name: F.one_hot(values, self.config.maps[name]).permute(0, 3, 1, 2) for name, values in labels.items()}
+        nothing = torch.zeros(len(pictures), 1)
+        return Reading(maps, nothing, nothing, nothing)
+
+
+def test_a_judge_that_knows_the_truth_gets_everything_right():
+    rows = {row.id: row for row in judge_rows(Oracle(world_judge().config), None, SCENES)}
+    assert set(rows) == {"judge.category", "judge.colour", "judge.pattern", "judge.parts_miou"}
+    assert all(row.value == 1.0 and row.holds for row in rows.values())
+
+
+def test_a_judge_that_knows_nothing_does_not_hold():
+    torch.manual_seed(0)
+    rows = judge_rows(world_judge().eval(), lambda pictures: pictures, SCENES)
+    assert {row.id for row in rows} >= {"judge.category_vae", "judge.pattern_vae"}
+    assert not any(row.holds for row in rows)
+
+
+def test_decibels_of_a_known_error():
+    rows = {row.id: row for row in vae_rows(lambda pictures: pictures + 0.02, SCENES)}  # 1 % of the range
+    assert rows["vae.psnr"].value == pytest.approx(40, abs=1e-3)
+    assert rows["vae.psnr_things"].value == pytest.approx(40, abs=1e-3)
+
+
+def test_nothing_trained_is_said_so(tmp_path: Path):
+    with pytest.raises(InputError, match="train a stage first"):
+        score(tmp_path / "embedded.json", tmp_path)
+    assert not (tmp_path / "embedded.json").exists()
