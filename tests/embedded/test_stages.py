@@ -9,14 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from innerlight.backbones.building import build_tokenizer
+from innerlight.backbones.building import build_tokenizer, build_vae
+from innerlight.embedded import unet
+from innerlight.embedded.data import FIELDS
 from innerlight.embedded.judging import JudgeStage, of_pixels, world_judge
 from innerlight.embedded.recipe import SCHEDULES, train_stage
 from innerlight.embedded.towers import Towers, TowersStage, tokens_of
+from innerlight.embedded.unet import POCKET_UNET, UNetStage, cache_latents, open_latents, text_states
 from innerlight.embedded.vae import POCKET_VAE, VaeStage, to_pixels, to_tensor
 from innerlight.embedded.vocabulary import learn_tokenizer, vocabulary
+from innerlight.sampling.noise import NoiseLevels
 from innerlight.tuning.training import train
-from innerlight.types import NotFoundError
+from innerlight.types import InputError, NotFoundError
 
 TINY_VAE = {**POCKET_VAE, "block_out_channels": (8, 8, 16)}
 
@@ -49,6 +53,44 @@ def test_all_weights_are_reached(scenes, name: str):
     idle = [n for n, p in stage.module.named_parameters() if p.grad is None]
     assert not idle
     assert all(np.isfinite(value) for value in figures.values())
+
+
+def test_the_unet_learns_on_cached_latents(scenes, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(unet, "SHARD", len(scenes))
+    vae = build_vae(TINY_VAE).eval()
+    scale = cache_latents(scenes, vae, tmp_path / "latents", lambda done, of: None)
+    latents = open_latents(tmp_path / "latents")
+    assert latents[0].shape == (32, 4, 16, 16)
+    assert float(np.std(latents[0].astype(np.float32))) == pytest.approx(1, abs=0.1)
+    assert cache_latents(scenes, None, tmp_path / "latents", lambda done, of: None) == scale, "nothing is done twice"
+    tokenizer = learn_tokenizer(scenes)
+    towers = TowersStage(scenes, tokenizer).module
+    config = {**POCKET_UNET, "block_out_channels": (8, 8, 16), "attention_head_dim": 1}
+    states = text_states(towers.text, tokenizer)
+    stage = UNetStage(scenes, latents, states, lambda z: vae.decode(z / scale).sample, config)
+    first = float(stage.loss(0, 8)[0].detach())
+    train(stage, replace(SCHEDULES["unet"], steps=12, batch=8, warmup=2, sample_steps=12), tmp_path)
+    assert float(stage.loss(0, 8)[0].detach()) < first
+    assert list(tmp_path.glob("sample-*.png"))
+    assert all(p.grad is None for p in towers.text.parameters())
+
+
+def test_weights_of_errors_are_min_snr():
+    stage = object.__new__(UNetStage)
+    stage.levels, stage.snr_cap = NoiseLevels.scaled_linear(), 5.0
+    t = torch.tensor([1, 500, 999])
+    snr = stage.levels.abar[t] / (1 - stage.levels.abar[t])
+    expected = torch.minimum(snr, torch.tensor(5.0)) / (snr + 1)
+    assert torch.allclose(stage._weight(t), expected)
+    assert expected[0] < 0.01 < expected[1]
+
+
+def test_a_unet_without_a_vae_is_refused(scenes, tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    for field in FIELDS:
+        np.save(tmp_path / "data" / f"{field}-00000.npy", getattr(scenes, field)[0])
+    with pytest.raises(InputError, match="no VAE is trained"):
+        train_stage("unet", tmp_path)
 
 
 def test_a_batch_is_decided_by_its_number(scenes):

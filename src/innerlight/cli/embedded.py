@@ -14,7 +14,7 @@ app = typer.Typer(help="The model that ships with the library: its recipe.", no_
 
 @app.command()
 def train(
-    stage: Annotated[str, typer.Argument(help="data, tokenizer, towers, vae or judge.")],
+    stage: Annotated[str, typer.Argument(help="data, tokenizer, towers, vae, unet or judge.")],
     folder: Annotated[Path, typer.Option(help="Where data, checkpoints, logs and samples are kept.")] = Path("runs"),
     minutes: Annotated[float | None, typer.Option(help="Stop after so long; run again to go on.", min=0)] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads of this stage.", min=1)] = None,

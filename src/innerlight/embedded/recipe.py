@@ -12,15 +12,17 @@ from innerlight.backbones.building import open_tokenizer
 from innerlight.embedded.data import draw_shards, open_scenes
 from innerlight.embedded.judging import JudgeStage
 from innerlight.embedded.towers import TowersStage
-from innerlight.embedded.vae import POCKET_VAE, VaeStage, round_trip_of
+from innerlight.embedded.unet import UNetStage, cache_latents, open_latents, text_states
+from innerlight.embedded.vae import POCKET_VAE, VaeStage, round_trip_of, trained_vae
 from innerlight.embedded.vocabulary import learn_tokenizer
-from innerlight.tuning.training import Progress, Schedule, Stage, state_of, train
-from innerlight.types import NotFoundError
+from innerlight.tuning.training import Progress, Schedule, Stage, averaged_weights, state_of, train
+from innerlight.types import InputError, NotFoundError
 
 SHARDS = 40
 
 SCHEDULES = {
     "vae": Schedule(steps=11_000, batch=16, rate=2e-3),
+    "unet": Schedule(steps=40_000, batch=32, rate=1e-3, average=0.9995),
     "towers": Schedule(steps=4_000, batch=128, rate=1e-3),
     "judge": Schedule(steps=2_800, batch=24, rate=2e-3),
 }
@@ -65,4 +67,20 @@ def _towers(folder: Path) -> Stage:
     return TowersStage(open_scenes(folder / "data"), open_tokenizer(folder / "tokenizer"))
 
 
-STAGES: dict[str, Callable[[Path], Stage]] = {"vae": _vae, "towers": _towers, "judge": _judge}
+def _unet(folder: Path) -> Stage:
+    scenes, vae = open_scenes(folder / "data"), trained_vae(folder / "vae")
+    if vae is None:
+        raise InputError(f"the UNet learns on latents, and no VAE is trained in {folder / 'vae'}; train it first")
+    scale = cache_latents(scenes, vae, folder / "latents", lambda done, of: None)
+    tokenizer = open_tokenizer(folder / "tokenizer")
+    towers = TowersStage(scenes, tokenizer).module
+    towers.load_state_dict(averaged_weights(folder / "towers"))
+    return UNetStage(
+        scenes,
+        open_latents(folder / "latents"),
+        text_states(towers.text, tokenizer),
+        lambda latents: vae.decode(latents / scale).sample,
+    )
+
+
+STAGES: dict[str, Callable[[Path], Stage]] = {"vae": _vae, "towers": _towers, "unet": _unet, "judge": _judge}

@@ -86,12 +86,20 @@ def _differences(values: Tensor, axis: int) -> Tensor:
     return values.narrow(axis, 1, values.shape[axis] - 1) - values.narrow(axis, 0, values.shape[axis] - 1)
 
 
-def round_trip_of(folder: Path) -> RoundTrip | None:
-    """Pictures through the VAE trained in `folder` and back, as it stands now; None if there is none yet."""
+def trained_vae(folder: Path) -> Any:
+    """The VAE trained in `folder`, as it stands now; None if there is none yet."""
     if not (folder / "checkpoint.pt").exists():
         return None
-    vae = build_vae(POCKET_VAE).eval()
+    vae = build_vae(POCKET_VAE)
     vae.load_state_dict(averaged_weights(folder))
+    return vae.eval()
+
+
+def round_trip_of(folder: Path) -> RoundTrip | None:
+    """Pictures through the VAE trained in `folder` and back; None if there is none yet."""
+    vae = trained_vae(folder)
+    if vae is None:
+        return None
 
     def round_trip(pictures: Tensor) -> Tensor:
         with torch.no_grad():
