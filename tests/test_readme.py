@@ -1,0 +1,47 @@
+"""The README's Python runs as it stands there, and its commands exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> str:
+    return "\n".join(re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL))
+
+
+def test_its_python_runs(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", blocks("python")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert {"parts.png", "parts-indexed.png"} <= {path.name for path in tmp_path.iterdir()}
+    assert done.stdout.strip(), "it prints a caption"
+
+
+@pytest.mark.parametrize("line", re.findall(r"^innerlight .*$", blocks(""), flags=re.MULTILINE))
+def test_its_commands_run(line: str, tmp_path: Path):
+    words = [re.sub(r"^1000$", "3", word) for word in line.split()[1:]]  # at quick size
+    code = "from innerlight.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert any(tmp_path.iterdir())
+
+
+def test_its_pictures_are_there():
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
+    assert len(pictures) >= 2
+    for name in pictures:
+        assert (Path(__file__).parent.parent / name).exists(), name
