@@ -35,7 +35,7 @@ check: .venv/developing
 	$(BIN)/python -m pytest -n 2
 
 bench: .venv/developing
-	$(BIN)/innerlight world score --answers evidence/legible-answers.json
+	$(BIN)/innerlight world score --answers evidence/answers/legible.json
 
 # The pictures that README and documentation show.
 pictures: .venv/installed
