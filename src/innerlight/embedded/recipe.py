@@ -1,4 +1,18 @@
-"""The recipe: which stages there are, in what order, with what settings."""
+"""The recipe: which stages there are, in what order, with what settings.
+
+What runs so far gave (one core of a processor with AVX-512 bf16, other work beside; scores on 256 scoring scenes):
+
+| stage | seen | hours | reached |
+| --- | --- | --- | --- |
+| vae (16, 32, 96) | 176 000 crops of 64 x 64 | 1.3 | 29.5 dB whole, 23.4 dB inside things; wanted 33 and 26 |
+| judge, 3.8 M | 67 000 pictures | 1.5 | category 0.67, colour 0.86, pattern 0.59, part mIoU 0.29, identity 0.94 |
+| towers, 1.0 M + pictures | 128 000 pairs | 0.2 | 0.72 right of 64 captions (in training) |
+
+| lever | gave |
+| --- | --- |
+| bf16 autocast | convolutions 2.0 to 2.3 times as fast as fp32 |
+| VAE widths (16, 32, 96) for (32, 64, 128) | 48 crops a second for 14; how much quality it costs is not known |
+"""
 
 from __future__ import annotations
 
