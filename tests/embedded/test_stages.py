@@ -18,7 +18,7 @@ from innerlight.embedded.towers import Towers, TowersStage, tokens_of
 from innerlight.embedded.unet import POCKET_UNET, UNetStage, cache_latents, open_latents, text_states
 from innerlight.embedded.vae import POCKET_VAE, VaeStage, to_pixels, to_tensor
 from innerlight.embedded.vocabulary import learn_tokenizer, vocabulary
-from innerlight.sampling.noise import NoiseLevels
+from innerlight.backbones.noise import NoiseLevels
 from innerlight.tuning.training import train
 from innerlight.types import InputError, NotFoundError
 

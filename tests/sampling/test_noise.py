@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
-from innerlight.sampling.noise import PREDICTIONS, NoiseLevels, ddim_step
+from innerlight.backbones.noise import PREDICTIONS, NoiseLevels, ddim_step
 from innerlight.types import InputError
 
 LEVELS = NoiseLevels.scaled_linear()

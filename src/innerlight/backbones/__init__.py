@@ -1,1 +1,23 @@
-"""The only door to diffusers and transformers."""
+"""The only door to diffusers and transformers: models as the rest of the library sees them."""
+
+from __future__ import annotations
+
+from innerlight.backbones.backbone import Backbone, NotFiniteError, Size, TextEncoder, widen_input
+from innerlight.backbones.blank import WEIGHTS, blank
+from innerlight.backbones.context import Context
+from innerlight.backbones.noise import NoiseLevels, ddim_step
+from innerlight.backbones.schedulers import StepRule
+
+__all__ = [
+    "WEIGHTS",
+    "Backbone",
+    "Context",
+    "NoiseLevels",
+    "NotFiniteError",
+    "Size",
+    "StepRule",
+    "TextEncoder",
+    "blank",
+    "ddim_step",
+    "widen_input",
+]

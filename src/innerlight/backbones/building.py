@@ -8,7 +8,7 @@ from typing import Any
 
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from innerlight.types import NotFoundError
 
@@ -39,6 +39,11 @@ def open_tokenizer(folder: Path) -> CLIPTokenizer:
 def build_text_model(config: Mapping[str, Any]) -> CLIPTextModel:
     """A CLIP text encoder, causal, with random weights."""
     return CLIPTextModel(CLIPTextConfig(**config))
+
+
+def build_projecting_text_model(config: Mapping[str, Any]) -> CLIPTextModelWithProjection:
+    """The same, whose pooled state is projected: SDXL's second."""
+    return CLIPTextModelWithProjection(CLIPTextConfig(**config))
 
 
 def build_unet(config: Mapping[str, Any]) -> UNet2DConditionModel:

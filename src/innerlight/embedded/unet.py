@@ -1,22 +1,29 @@
-"""Stage `unet`: the network that ships, trained on cached latents and the frozen text encoder's states."""
+"""Stage `unet`: the network that ships, trained on cached latents and the frozen text encoder's states.
+
+It grows: a first share of the steps sees the pictures at half their side, where a sample costs a quarter and a scene of
+one or two things is still legible; the rest sees all scenes at full size.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from innerlight.backbones.building import build_unet
+from innerlight.backbones.noise import NoiseLevels, ddim_step
 from innerlight.embedded.data import CAPTIONS, SHARD, Scenes
 from innerlight.embedded.towers import WIDTH, tokens_of
 from innerlight.embedded.vae import to_pixels, to_tensor
 from innerlight.files import Manifest, atomic_path, write_picture
-from innerlight.sampling.noise import NoiseLevels, ddim_step
+from innerlight.tuning.attention import cached_attention
 
 POCKET_UNET: dict[str, Any] = {
     "sample_size": 32,
@@ -25,12 +32,13 @@ POCKET_UNET: dict[str, Any] = {
     "up_block_types": ("CrossAttnUpBlock2D",) * 3,
     "layers_per_block": 1,
     "transformer_layers_per_block": (1, 2, 1),  # two at the semantic level, 16 x 16
-    "attention_head_dim": (2, 4, 4),  # heads, by diffusers' old name for them
+    "attention_head_dim": (1, 2, 4),  # heads, by diffusers' old name for them: 32 numbers each
     "cross_attention_dim": WIDTH,
     "norm_num_groups": 8,
 }
 
 DROPOUT = 0.1  # of captions, for guidance
+COARSE = 2  # things at most in a scene that is learnt from at half size: five cells across, or more
 GUIDANCE = 4.0  # of samples
 SAMPLE_STEPS = 25
 SAMPLE_PROMPTS = (
@@ -44,6 +52,7 @@ SAMPLE_PROMPTS = (
     "a castle on the sand at night",
 )
 
+Latents = Sequence[NDArray[np.float16]]  # of each shard (n, 4, h, w)
 TextStates = Callable[[Sequence[str]], Tensor]  # captions to (n, 77, width)
 
 
@@ -53,42 +62,55 @@ class UNetStage:
     def __init__(
         self,
         scenes: Scenes,
-        latents: Sequence[NDArray[np.float16]],
+        latents: Callable[[], Latents],
+        coarse: Callable[[], Latents],
         states: TextStates,
         decode: Callable[[Tensor], Tensor],
         config: Mapping[str, Any] = POCKET_UNET,
         *,
+        coarse_steps: int = 0,
         snr_cap: float = 5.0,
     ) -> None:
         self.module: nn.Module = build_unet(config)
-        self.scenes, self.latents, self.states, self.decode, self.snr_cap = scenes, latents, states, decode, snr_cap
-        self.levels = NoiseLevels.scaled_linear()
+        self.scenes, self.states, self.decode = scenes, states, decode
+        self.latents, self.coarse, self.coarse_steps = cache(latents), cache(coarse), coarse_steps
+        self.few = np.flatnonzero(np.concatenate([(rows[:, :, 0] >= 0).sum(1) for rows in scenes.things]) <= COARSE)
+        self.levels, self.snr_cap = NoiseLevels.scaled_linear(), snr_cap
 
     def loss(self, step: int, batch: int) -> tuple[Tensor, Mapping[str, float]]:
         random, generator = np.random.default_rng(step), torch.Generator().manual_seed(step)
-        indices = random.integers(0, SHARD * len(self.latents), batch)
-        variants = random.integers(0, CAPTIONS, batch)
-        texts = [str(row[k]) for row, k in zip(self.scenes.gather("captions", indices), variants, strict=True)]
-        texts = ["" if random.random() < DROPOUT else text for text in texts]
-        clean = torch.from_numpy(np.stack([self.latents[i // SHARD][i % SHARD] for i in indices])).float()
+        coarse = step < self.coarse_steps
+        indices = random.choice(self.few, batch) if coarse else random.integers(0, len(self.scenes), batch)
+        latents = self.coarse() if coarse else self.latents()
+        clean = torch.from_numpy(np.stack([latents[i // SHARD][i % SHARD] for i in indices])).float()
         noise = torch.randn(clean.shape, generator=generator)
         t = (torch.randn(batch, generator=generator).sigmoid() * len(self.levels)).long()
+        states = self.states(self._captions(indices, random))
+        device = next(self.module.parameters()).device
+        clean, noise, t, states = (x.to(device) for x in (clean, noise, t, states))
         noisy = self.levels.noisy(clean, noise, t).contiguous(memory_format=torch.channels_last)
-        estimate = self.module(noisy, t, encoder_hidden_states=self.states(texts)).sample
+        with cached_attention():
+            estimate = self.module(noisy, t, encoder_hidden_states=states).sample
         error = (estimate.float() - self.levels.velocity(clean, noise, t)).square().mean((1, 2, 3))
         loss = (self._weight(t) * error).mean()
         return loss, {"error": round(float(error.detach().mean()), 4)}
 
+    def _captions(self, indices: NDArray[np.integer], random: np.random.Generator) -> list[str]:
+        variants = random.integers(0, CAPTIONS, len(indices))
+        texts = [str(row[k]) for row, k in zip(self.scenes.gather("captions", indices), variants, strict=True)]
+        return ["" if random.random() < DROPOUT else text for text in texts]
+
     def sample(self, averaged: nn.Module, folder: Path, step: int) -> None:
         """The same prompts from the same noise, each time."""
-        latents = torch.randn(len(SAMPLE_PROMPTS), 4, 32, 32, generator=torch.Generator().manual_seed(0))
+        side = (self.coarse if step <= self.coarse_steps else self.latents)()[0].shape[-1]
+        latents = torch.randn(len(SAMPLE_PROMPTS), 4, side, side, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
             pictures = self.decode(self._guided(averaged, latents, SAMPLE_PROMPTS))
         write_picture(np.concatenate(list(to_pixels(pictures)), axis=1), folder / f"sample-{step:07d}.png")
 
     def _weight(self, t: Tensor) -> Tensor:
         """min(SNR, cap) / (SNR + 1): min-SNR weights, for an error of v."""
-        abar = self.levels.abar[t]
+        abar = self.levels.abar.to(t.device)[t]
         snr = abar / (1 - abar)
         return snr.clamp(max=self.snr_cap) / (snr + 1)
 
@@ -103,24 +125,24 @@ class UNetStage:
         return latents
 
 
-def cache_latents(scenes: Scenes, vae: Any, folder: Path, progress: Callable[[int, int], None]) -> float:
-    """Means of the latents of all pictures, scaled to variance 1, one file a shard; returns the scale. Resumable."""
-    with Manifest.open(folder / "manifest.jsonl", task="embedded latents", settings={"shard": SHARD}) as manifest:
-        if not manifest.done("scale"):
-            manifest.record("scale", value=1.0 / float(_encoded(vae, scenes.pictures[0][:256]).std()))
-        scale = float(manifest.result("scale")["value"])
+def cache_latents(
+    scenes: Scenes, vae: Any, folder: Path, shrink: int, scale: float, progress: Callable[[int, int], None]
+) -> Latents:
+    """Means of the latents of all pictures, `shrink` times smaller, times `scale`; one file a shard. Resumable."""
+    settings = {"shard": SHARD, "shrink": shrink, "scale": scale}
+    with Manifest.open(folder / "manifest.jsonl", task="embedded latents", settings=settings) as manifest:
         for number, pictures in enumerate(scenes.pictures):
             if not manifest.done(str(number)):
                 with atomic_path(_path(folder, number)) as temporary:
-                    np.save(temporary, (_encoded(vae, pictures) * scale).astype(np.float16))
+                    np.save(temporary, (_encoded(vae, pictures, shrink) * scale).astype(np.float16))
                 manifest.record(str(number))
             progress(number + 1, len(scenes.pictures))
-    return scale
+    return [np.load(_path(folder, number), mmap_mode="r") for number in range(len(scenes.pictures))]
 
 
-def open_latents(folder: Path) -> list[NDArray[np.float16]]:
-    """The shards cached so far."""
-    return [np.load(path, mmap_mode="r") for path in sorted(folder.glob("latents-*.npy"))]
+def scale_of(scenes: Scenes, vae: Any) -> float:
+    """What latents are multiplied by to vary by 1."""
+    return round(1.0 / float(_encoded(vae, scenes.pictures[0][:256]).std()), 4)
 
 
 def text_states(text_model: Any, tokenizer: Any) -> TextStates:
@@ -134,9 +156,10 @@ def text_states(text_model: Any, tokenizer: Any) -> TextStates:
     return states
 
 
-def _encoded(vae: Any, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _encoded(vae: Any, pictures: NDArray[np.uint8], shrink: int = 1) -> NDArray[np.float32]:
+    batches = (F.avg_pool2d(to_tensor(pictures[k : k + 32]), shrink) for k in range(0, len(pictures), 32))
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        parts = [vae.encode(to_tensor(pictures[k : k + 32])).latent_dist.mean for k in range(0, len(pictures), 32)]
+        parts = [vae.encode(batch).latent_dist.mean for batch in batches]
     return torch.cat(parts).float().numpy()
 
 

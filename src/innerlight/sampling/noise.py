@@ -1,75 +1,51 @@
-"""Noise levels: how much of the clean image is left at each timestep, and what a network's estimate says of it.
-
-x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps. A network estimates eps, or v = sqrt(abar_t) eps - sqrt(1 - abar_t) x_0;
-inside the library both mean the same: an estimate of eps.
-"""
+"""Randomness: one generator for each image, on the CPU, so that an image does not depend on its neighbours."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from innerlight.types import InputError
 
-PREDICTIONS = ("epsilon", "v_prediction")
+SMALLEST_SINE = 1e-3  # below it two noises lie in one line, and an arc between them is not defined
 
 
-@dataclass(frozen=True, eq=False)
-class NoiseLevels:
-    """abar (T,): the share of the clean image's variance at each timestep of training."""
-
-    abar: Tensor
-
-    @classmethod
-    def scaled_linear(cls, steps: int = 1000, first: float = 0.00085, last: float = 0.012) -> NoiseLevels:
-        """Stable Diffusion's: the square roots of the betas go up in a line."""
-        betas = torch.linspace(first**0.5, last**0.5, steps, dtype=torch.float32) ** 2
-        return cls(torch.cumprod(1 - betas, dim=0))
-
-    def __len__(self) -> int:
-        return len(self.abar)
-
-    def at(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """sqrt(abar), sqrt(1 - abar) of timesteps t (n,), shaped to multiply `like` (n, ...)."""
-        abar = self.abar.to(like.device)[t].view(-1, *[1] * (like.ndim - 1))
-        return abar.sqrt(), (1 - abar).sqrt()
-
-    def noisy(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """x_t of x_0 and eps, both (n, ...), at timesteps t (n,)."""
-        signal, sigma = self.at(t, clean)
-        return signal * clean + sigma * noise
-
-    def velocity(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """v of x_0 and eps."""
-        signal, sigma = self.at(t, clean)
-        return signal * noise - sigma * clean
-
-    def noise_of(self, estimate: Tensor, noisy: Tensor, t: Tensor, prediction: str) -> Tensor:
-        """eps by a network's estimate of what it predicts."""
-        if prediction == "epsilon":
-            return estimate
-        if prediction != "v_prediction":
-            raise InputError(f"prediction: expected one of {', '.join(PREDICTIONS)}, got {prediction!r}")
-        signal, sigma = self.at(t, noisy)
-        return signal * estimate + sigma * noisy
-
-    def clean_of(self, noise: Tensor, noisy: Tensor, t: Tensor) -> Tensor:
-        """x_0 by eps."""
-        signal, sigma = self.at(t, noisy)
-        return (noisy - sigma * noise) / signal
-
-    def timesteps(self, steps: int) -> list[int]:
-        """`steps` timesteps from noisy to clean, evenly spaced, the last of them 1 ("leading" spacing, offset 1)."""
-        if not 1 <= steps <= len(self) - 1:
-            raise InputError(f"steps: expected 1 to {len(self) - 1}, got {steps}")
-        stride = len(self) // steps
-        return [k * stride + 1 for k in reversed(range(steps))]
+def seeds_of(seed: int | Sequence[int], count: int) -> tuple[int, ...]:
+    """One seed an image: those given, or `seed`, `seed + 1`, ..."""
+    seeds = tuple(seed + k for k in range(count)) if isinstance(seed, int) else tuple(int(one) for one in seed)
+    if len(seeds) != count:
+        raise InputError(f"seed: expected one number, or {count}, one for each image; got {len(seeds)}")
+    if any(not 0 <= one < 2**63 for one in seeds):
+        raise InputError(f"seed: expected numbers from 0 to 2**63 - 1, got {seeds}")
+    return seeds
 
 
-def ddim_step(levels: NoiseLevels, noisy: Tensor, noise: Tensor, t: int, later: int) -> Tensor:
-    """From timestep t to the less noisy `later` (below 0: to the level of timestep 0), deterministic (eta = 0)."""
-    here, there = (torch.tensor([max(k, 0)], device=noisy.device) for k in (t, later))
-    clean = levels.clean_of(noise, noisy, here)
-    return levels.noisy(clean, noise, there)
+def generators_of(seeds: Sequence[int]) -> list[torch.Generator]:
+    """A generator for each image."""
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def draw(generators: Sequence[torch.Generator], shape: Sequence[int], like: Tensor | None = None) -> Tensor:
+    """Normal noise (n, *shape), row by row from its own generator."""
+    noise = torch.stack([torch.randn(tuple(shape), generator=generator) for generator in generators])
+    return noise if like is None else noise.to(like)
+
+
+def spherical(first: Tensor, second: Tensor, share: float) -> Tensor:
+    """From one noise (n, ...) to another along the arc between them; shares 0 and 1 are the ends themselves."""
+    if share in (0, 1):
+        return second if share else first
+    a, b = first.flatten(1), second.flatten(1)
+    cosine = (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))
+    angle = cosine.clamp(-1, 1).acos()
+    sine = angle.sin()
+    near = sine < SMALLEST_SINE
+    safe = torch.where(near, torch.ones_like(sine), sine)
+    left = torch.where(near, torch.full_like(sine, 1 - share), ((1 - share) * angle).sin() / safe)
+    right = torch.where(near, torch.full_like(sine, share), (share * angle).sin() / safe)
+    mixed = left[:, None] * a + right[:, None] * b
+    length = (1 - share) * a.norm(dim=1) + share * b.norm(dim=1)
+    fixed = mixed * (length / mixed.norm(dim=1).clamp(min=1e-12))[:, None]
+    return torch.where(near[:, None], fixed, mixed).view_as(first)

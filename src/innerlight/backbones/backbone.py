@@ -1,0 +1,244 @@
+"""A text-to-image model as the library sees it: pictures to latents and back, prompts to contexts, latents to noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from innerlight.backbones.context import Context
+from innerlight.backbones.noise import NoiseLevels
+from innerlight.files import Source, read_pictures
+from innerlight.prompts import Tokens, tokenise
+from innerlight.taps import Moment, Sites, at_moment
+from innerlight.taps.moment import now
+from innerlight.types import InnerlightError, InputError
+
+Size = tuple[int, int]  # rows, columns of pixels
+
+
+class NotFiniteError(InnerlightError, ArithmeticError):
+    """A network gave a value that is no number."""
+
+
+@dataclass(frozen=True, eq=False)
+class TextEncoder:
+    """One tokenizer with its network; `layer` is the hidden state that the UNet was trained on."""
+
+    tokenizer: Any
+    model: Any
+    layer: int | None = None  # None: the last, after the final norm
+
+    def read(self, tokens: Sequence[Tokens], device: torch.device) -> tuple[Tensor, Tensor | None]:
+        """States (n, positions, width), and the pooled, projected state where the network has one."""
+        ids = torch.tensor([list(one.ids) for one in tokens], device=device)
+        found = self.model(ids, output_hidden_states=self.layer is not None)
+        states = found.last_hidden_state if self.layer is None else found.hidden_states[self.layer]
+        return states.float(), getattr(found, "text_embeds", None)
+
+
+@dataclass(eq=False)
+class Backbone:
+    """An opened model. What it was opened from is not changed."""
+
+    name: str
+    family: str
+    unet: Any
+    vae: Any
+    texts: tuple[TextEncoder, ...]
+    levels: NoiseLevels
+    prediction: str
+    sites: Sites
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    empty_is_zero: bool = False  # of the context of "no prompt": SDXL was trained so
+    hash: str = ""
+
+    @property
+    def device(self) -> torch.device:
+        """Where passes run; modules that offload themselves know better than their weights."""
+        hook = getattr(self.unet, "_hf_hook", None)
+        place = getattr(hook, "execution_device", None)
+        return torch.device(place) if place is not None else next(self.unet.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the UNet's weights; latents are always float32."""
+        return next(self.unet.parameters()).dtype
+
+    @property
+    def shrink(self) -> int:
+        """Pixels per latent cell, along one side."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    @property
+    def size(self) -> Size:
+        """The picture size the model was trained for."""
+        rows, columns = self.sites.latent
+        return rows * self.shrink, columns * self.shrink
+
+    def latent_size(self, size: Size | None = None) -> Size:
+        """Latent cells of a picture of `size` pixels (rows, columns)."""
+        rows, columns = size or self.size
+        step = self.shrink
+        if rows % step or columns % step or min(rows, columns) < 8 * step:
+            raise InputError(
+                f"size: expected rows and columns that are multiples of {step} and at least {8 * step}, "
+                f"got {rows} x {columns}"
+            )
+        return rows // step, columns // step
+
+    def fitting(self, size: Size) -> Size:
+        """The size at which a picture of `size` is worked on: its shorter side as the model was trained, its shape
+        kept, both sides rounded to whole cells of the coarsest level.
+        """
+        cell = self.shrink * max(site.stride for site in self.sites.values())
+        scale = min(self.size) / min(size)
+        rows, columns = (max(cell, round(side * scale / cell) * cell) for side in size)
+        return rows, columns
+
+    # Pictures and latents
+
+    def encode(self, pictures: Source | Iterable[Source], size: Size | None = None) -> Tensor:
+        """Latents (n, c, h, w) of pictures, which are resized to `size` or to what fits the model best."""
+        pixels = torch.from_numpy(self.pixels(pictures, size)).permute(0, 3, 1, 2)
+        return self.encode_values(pixels / 127.5 - 1)
+
+    def pixels(self, pictures: Source | Iterable[Source], size: Size | None = None) -> NDArray[np.uint8]:
+        """Pictures (n, rows, columns, 3) as `encode` sees them."""
+        images = read_pictures(pictures)
+        if not images:
+            raise InputError("pictures: expected one or more, got none")
+        wanted = size or self.fitting((images[0].height, images[0].width))
+        self.latent_size(wanted)
+        if size is None and any(self.fitting((image.height, image.width)) != wanted for image in images):
+            raise InputError(
+                "pictures of different shapes do not make one batch; give size=, or encode them one by one"
+            )
+        resized = [image.resize((wanted[1], wanted[0]), Image.Resampling.LANCZOS) for image in images]
+        return np.stack([np.asarray(image) for image in resized])
+
+    def encode_values(self, values: Tensor) -> Tensor:
+        """Latents of pictures (n, 3, h, w) in -1..1: the mean of the posterior, scaled."""
+        with torch.no_grad():
+            posterior = self.vae.encode(values.to(self._vae_device(), self.vae.dtype)).latent_dist
+        return _finite(posterior.mean.float() * self.vae.config.scaling_factor, "the VAE's encoder").to(self.device)
+
+    def decode(self, latents: Tensor) -> list[Image.Image]:
+        """Pictures of latents."""
+        with torch.no_grad():
+            values = self.decode_values(latents)
+        pixels = ((values.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        return [Image.fromarray(picture) for picture in pixels]
+
+    def decode_values(self, latents: Tensor) -> Tensor:
+        """Pictures (n, 3, h, w), about -1..1, with gradient if latents have one."""
+        scaled = (latents / self.vae.config.scaling_factor).to(self._vae_device(), self.vae.dtype)
+        return _finite(self.vae.decode(scaled).sample.float(), "the VAE's decoder")
+
+    # Prompts
+
+    def embed(self, prompts: str | Sequence[str], size: Size | None = None) -> Context:
+        """The context of prompts, one row each, for pictures of `size`."""
+        texts = [prompts] if isinstance(prompts, str) else list(prompts)
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise InputError(f"prompts: expected one string or several, got {prompts!r:.60}")
+        cut = [[tokenise(encoder.tokenizer, text) for encoder in self.texts] for text in texts]
+        with torch.no_grad():
+            read = [
+                encoder.read([row[number] for row in cut], self._text_device(encoder))
+                for number, encoder in enumerate(self.texts)
+            ]
+        states = torch.cat([states.to(self.device) for states, _ in read], dim=-1)
+        context = Context(states, tuple(tuple(row) for row in cut))
+        return self._complete(context, read[-1][1], size or self.size)
+
+    def unconditional(self, count: int = 1, size: Size | None = None) -> Context:
+        """The context of no prompt at all."""
+        context = self.embed([""] * count, size)
+        if not self.empty_is_zero:
+            return context
+        pooled = None if context.pooled is None else torch.zeros_like(context.pooled)
+        return Context(torch.zeros_like(context.states), context.tokens, pooled, context.sizes)
+
+    def _complete(self, context: Context, pooled: Tensor | None, size: Size) -> Context:
+        """Whatever else a family wants to know."""
+        del pooled, size
+        return context
+
+    # The network
+
+    def denoise(
+        self, latents: Tensor, t: int | Tensor, context: Context, moment: Moment | None = None, **extra: Any
+    ) -> Tensor:
+        """The noise in `latents` (n, c, h, w) at timestep `t`, by the UNet; n rows of context. Open taps take part."""
+        if len(context) != len(latents):
+            raise InputError(f"context: expected {len(latents)} rows, one for each latent, got {len(context)}")
+        times = torch.as_tensor(t, device=latents.device).expand(len(latents))
+        with at_moment(moment or now_or(latents)):
+            raw = self.unet(
+                latents.to(self.dtype),
+                times,
+                encoder_hidden_states=context.states.to(self.dtype),
+                **self._conditions(context),
+                **extra,
+            ).sample
+        return self.levels.noise_of(raw.float(), latents, times, self.prediction)
+
+    def _conditions(self, context: Context) -> dict[str, Any]:
+        del context
+        return {}
+
+    def copy(self) -> Backbone:
+        """The same model with a UNet of its own, to be changed at will."""
+        from innerlight.backbones.sites import sites_of
+
+        other = deepcopy(self.unet)
+        return type(self)(**{**vars(self), "unet": other, "sites": sites_of(other)})
+
+    def _vae_device(self) -> torch.device:
+        return _place(self.vae, self.device)
+
+    def _text_device(self, encoder: TextEncoder) -> torch.device:
+        return _place(encoder.model, self.device)
+
+
+def now_or(latents: Tensor) -> Moment:
+    """The moment that was told, if it is about this many rows; else one that names no row."""
+    from innerlight.taps import Rows
+
+    moment = now()
+    return moment if len(moment.rows) == len(latents) else Moment(rows=Rows(images=len(latents)))
+
+
+def widen_input(backbone: Backbone, channels: int) -> Backbone:
+    """A copy whose UNet takes `channels` more; they count for nothing until they are trained."""
+    wider = backbone.copy()
+    old = wider.unet.conv_in
+    new = nn.Conv2d(old.in_channels + channels, old.out_channels, old.kernel_size, padding=old.padding)
+    with torch.no_grad():
+        new.weight.zero_()
+        new.weight[:, : old.in_channels] = old.weight
+        new.bias.copy_(old.bias)
+    wider.unet.conv_in = new.to(old.weight)
+    wider.unet.register_to_config(in_channels=old.in_channels + channels)
+    return wider
+
+
+def _place(module: Any, default: torch.device) -> torch.device:
+    place = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
+    return (
+        torch.device(place) if place is not None else next(module.parameters(), torch.empty(0, device=default)).device
+    )
+
+
+def _finite(values: Tensor, who: str) -> Tensor:
+    if not torch.isfinite(values).all():
+        raise NotFiniteError(f"{who} gave values that are no numbers; in half precision use float32: load(dtype=...)")
+    return values

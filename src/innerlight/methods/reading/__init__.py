@@ -1,0 +1,1 @@
+"""Reading: what a model says of words, layers and steps, as maps and numbers."""

@@ -1,0 +1,449 @@
+"""The hooks: put on the modules that open taps name, taken off with the last of them; silent in every other thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from innerlight.taps.heads import Heads, attend
+from innerlight.taps.moment import Moment, told
+from innerlight.taps.reducers import HeadMean, join
+from innerlight.taps.sites import ATTENTION, Site, Sites
+from innerlight.taps.tapping import (
+    CONTEXTS,
+    FEATURE,
+    INSIDE,
+    Read,
+    Stopped,
+    Tap,
+    TapError,
+    View,
+    Write,
+    open_taps,
+    rows_of,
+)
+
+
+@dataclass
+class _Forward:
+    """One forward of the network in one thread."""
+
+    moment: Moment
+    ends: dict[int, Tap]  # by place in the order of execution: taps whose last site that is
+
+
+_forward: ContextVar[_Forward | None] = ContextVar("innerlight_forward", default=None)
+
+
+@dataclass
+class _Wires:
+    """Hooks on one network, and how many taps want each."""
+
+    lock: Any = field(default_factory=threading.Lock)
+    wanted: dict[str, int] = field(default_factory=dict)
+    handles: dict[str, list[Any]] = field(default_factory=dict)
+
+
+_wires: WeakKeyDictionary[Sites, _Wires] = WeakKeyDictionary()
+_ROOT = ""
+
+
+@contextmanager
+def wired(sites: Sites, names: Iterable[str]) -> Iterator[None]:
+    """While open, the named sites have hooks."""
+    wires = _wires.setdefault(sites, _Wires())
+    wanted = [_ROOT, *names]
+    with wires.lock:
+        for name in wanted:
+            wires.wanted[name] = wires.wanted.get(name, 0) + 1
+            if name not in wires.handles:
+                wires.handles[name] = _hook_root(sites) if name == _ROOT else _hook(sites, sites[name])
+    depth = len(_inside.get())
+    try:
+        yield
+    finally:
+        _abandon(depth)
+        with wires.lock:
+            for name in wanted:
+                wires.wanted[name] -= 1
+                if not wires.wanted[name]:
+                    del wires.wanted[name]
+                    for handle in wires.handles.pop(name):
+                        handle.remove()
+
+
+def _abandon(depth: int) -> None:
+    """Leave what an interrupted forward left open."""
+    for mode in reversed(_inside.get()[depth:]):
+        mode.__exit__(None, None, None)
+    _inside.set(_inside.get()[:depth])
+    _forward.set(None)
+
+
+def _hook_root(sites: Sites) -> list[Any]:
+    """The network's own forward: says how large the latent is, and how the rows are called."""
+
+    def enter(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        taps = open_taps(sites)
+        if not taps:
+            return
+        if torch.is_grad_enabled() and getattr(module, "is_gradient_checkpointing", False):
+            raise TapError("gradient checkpointing runs parts of a pass twice, the second time behind the taps' back; "
+                           "switch it off (unet.disable_gradient_checkpointing()) or run without gradients")  # fmt: skip
+        sample = args[0] if args else kwargs["sample"]
+        moment = told(tuple(sample.shape[-2:]), len(sample))
+        for tap in taps:
+            tap.begin(moment)
+        ends = {order: tap for tap in taps if (order := tap.last_site(moment)) is not None}
+        _forward.set(_Forward(moment, ends))
+
+    def leave(module: Any, args: Any, output: Any) -> None:
+        del module, args, output
+        _forward.set(None)
+
+    return [
+        sites.root.register_forward_pre_hook(enter, with_kwargs=True),
+        sites.root.register_forward_hook(leave, always_call=True),
+    ]
+
+
+def _hook(sites: Sites, site: Site) -> list[Any]:
+    module = sites.root.get_submodule(site.path)
+    return _hook_attention(sites, site, module) if site.kind in ATTENTION else _hook_feature(sites, site, module)
+
+
+# Features
+
+
+def _hook_feature(sites: Sites, site: Site, module: nn.Module) -> list[Any]:
+    def after(module: Any, args: Any, output: Any) -> Any:
+        del module, args
+        first = output[0] if isinstance(output, tuple) else output
+        changed = _pass_by(sites, site, FEATURE, first)
+        if changed is first:
+            return None
+        return (changed, *output[1:]) if isinstance(output, tuple) else changed
+
+    def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        del module
+        if site.kind == "incoming":
+            kwargs = {**kwargs, "hidden_states": _pass_by(sites, site, FEATURE, kwargs["hidden_states"])}
+        else:
+            skips = list(kwargs["res_hidden_states_tuple"])
+            at = -1 - _ordinal_in_block(sites, site)
+            skips[at] = _pass_by(sites, site, FEATURE, skips[at])
+            kwargs = {**kwargs, "res_hidden_states_tuple": tuple(skips)}
+        return args, kwargs
+
+    if site.kind in ("incoming", "skip"):
+        return [module.register_forward_pre_hook(before, with_kwargs=True)]
+    return [module.register_forward_hook(after)]
+
+
+def _ordinal_in_block(sites: Sites, site: Site) -> int:
+    """Blocks take their skips from the last to the first."""
+    of_block = [other.order for other in sites.values() if other.path == site.path and other.kind == "skip"]
+    return sorted(of_block).index(site.order)
+
+
+# Attention
+
+
+def _hook_attention(sites: Sites, site: Site, module: nn.Module) -> list[Any]:
+    def enter(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not open_taps(sites):
+            return None
+        states = args[0] if args else kwargs["hidden_states"]
+        changed = _pass_by(sites, site, "input", states)
+        if getattr(module, "fused_projections", False) and any(i.what in CONTEXTS for _, i in _items(sites, site)):
+            raise TapError(
+                f"{site.name}: keys and values are projected by one fused layer, so contexts cannot be reached; "
+                "undo it: unet.unfuse_qkv_projections()"
+            )
+        mode = _Inside(sites, site)
+        _inside.set((*_inside.get(), mode))
+        mode.__enter__()
+        if changed is states:
+            return None
+        return ((changed, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": changed})
+
+    def leave(module: Any, args: Any, output: Any) -> Any:
+        del module, args
+        if not open_taps(sites) or not _inside.get():
+            return None
+        *outer, mode = _inside.get()
+        _inside.set(tuple(outer))
+        mode.__exit__(None, None, None)
+        if output is None:  # the forward failed
+            return None
+        if mode.wanted and not mode.calls:
+            raise TapError(
+                f"{site.name}: attention ran, but not through torch's scaled_dot_product_attention, so nothing inside "
+                "it can be seen; switch off attention slicing, xformers and other processors: "
+                "unet.set_attn_processor(AttnProcessor2_0())"
+            )
+        changed = _pass_by(sites, site, "output", output)
+        return None if changed is output else changed
+
+    def context(what: str) -> Callable[..., Any]:
+        def enter_projection(module: Any, args: tuple[Any, ...]) -> Any:
+            del module
+            changed = args[0]
+            for kind in ("context", what):
+                changed = _pass_by(sites, site, kind, changed)
+            return None if changed is args[0] else (changed, *args[1:])
+
+        return enter_projection
+
+    handles = [
+        module.register_forward_pre_hook(enter, with_kwargs=True),
+        module.register_forward_hook(leave, always_call=True),
+    ]
+    for name, what in (("to_k", "key_context"), ("to_v", "value_context")):
+        handles.append(getattr(module, name).register_forward_pre_hook(context(what)))
+    return handles
+
+
+class _Inside(TorchFunctionMode):
+    """Catches the first attention call of one attention module; a second one (of an image adapter) is left alone."""
+
+    def __init__(self, sites: Sites, site: Site) -> None:
+        super().__init__()
+        self.sites, self.site, self.calls = sites, site, 0
+        self.items = [(tap, item) for tap, item in _items(sites, site) if item.what in INSIDE]
+        self.wanted = bool(self.items)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is not F.scaled_dot_product_attention:
+            return func(*args, **kwargs)
+        self.calls += 1
+        if self.calls > 1 or not self.wanted:
+            return func(*args, **kwargs)
+        return self._attention(func, *args, **kwargs)
+
+    def _attention(
+        self,
+        func: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> Tensor:
+        if dropout_p or is_causal or enable_gqa:
+            raise TapError(f"{self.site.name}: attention with dropout, a causal mask or grouped keys is not supported")
+        original = Heads(query, key, value, attn_mask, scale)
+        moment = _running(self.site).moment
+        out, heads = self._fused(original, func, moment)
+        opened = [(tap, item) for tap, item in self.items if item.what in ("logits", "probabilities")]
+        if opened:
+            out = self._in_the_open(opened, heads, out, moment)
+        for tap, item in self._of("heads", Read):
+            tap.add(item, self.site, heads.take(rows_of(item, moment.rows), self.site), moment)
+        return _pass_by(self.sites, self.site, "mixed", out)
+
+    def _fused(self, original: Heads, func: Any, moment: Moment) -> tuple[Tensor, _Patchwork]:
+        """The fused kernel over all rows, and once more over rows whose keys have become others in number."""
+        patches: list[tuple[tuple[int, ...], Heads]] = []
+        inplace = original
+        for own, changed in _changes(self._of("heads", Write), original, self.site, moment):
+            if _fits(changed, original):
+                inplace = _put(inplace, own, changed)
+            else:
+                patches.append((own, changed))
+        out = attend(inplace, func)
+        for own, changed in patches:
+            out = out.index_copy(0, torch.tensor(own, device=out.device), attend(changed, func))
+        return out, _Patchwork(inplace, patches)
+
+    def _in_the_open(self, opened: list[tuple[Tap, Any]], heads: _Patchwork, out: Tensor, moment: Moment) -> Tensor:
+        """Probabilities of the rows that anybody asked for, a chunk of queries at a time."""
+        writes = [item for _, item in opened if isinstance(item, Write)]
+        written = sorted({row for item in writes for row in rows_of(item, moment.rows)})
+        needed = {row for _, item in opened for row in rows_of(item, moment.rows)}
+        present = tuple(sorted(needed | {row for item in writes for row in moment.rows.of(item.sees)}))
+        if not present:
+            return out
+        here = heads.take(present, self.site)
+        reads = [(tap, item, rows_of(item, moment.rows)) for tap, item in opened if isinstance(item, Read)]
+        parts: dict[Read, list[Tensor]] = {item: [] for _, item, _ in reads}
+        mixed: list[Tensor] = []
+        for queries in here.chunks():
+            logits = _rewritten(opened, "logits", here.logits(queries), present, self.site, moment, queries)
+            chunk = _rewritten(opened, "probabilities", logits.softmax(-1), present, self.site, moment, queries)
+            for _, item, rows in reads:
+                own = chunk if rows == present else chunk[[present.index(row) for row in rows]]
+                part = (item.reduce or HeadMean()).part(own)
+                parts[item].append(part if item.gradient else part.detach())
+            if written:
+                mixed.append(here.mix(chunk, queries))
+        for tap, item, rows in reads:
+            reducer = item.reduce or HeadMean()
+            reducer.shape((len(rows), here.q.shape[1], here.q.shape[2], here.k.shape[2]))  # refuses bad settings
+            tap.add(item, self.site, join(reducer, parts[item]), moment)
+        if not written:
+            return out
+        replaced = torch.cat(mixed, dim=2)[[present.index(row) for row in written]]
+        if not torch.isfinite(replaced).all():
+            raise TapError(f"step {moment.step}, {self.site.name}: attention is not finite after a write to it")
+        return out.index_copy(0, torch.tensor(written, device=out.device), replaced.to(out.dtype))
+
+    def _of(self, what: str, kind: type) -> list[tuple[Tap, Any]]:
+        return [(tap, item) for tap, item in self.items if item.what == what and isinstance(item, kind)]
+
+
+@dataclass
+class _Patchwork:
+    """Heads of all rows; `patches` stand in for rows whose keys are others in number."""
+
+    whole: Heads
+    patches: list[tuple[tuple[int, ...], Heads]]
+
+    def take(self, rows: tuple[int, ...], site: Site) -> Heads:
+        """Some rows as one Heads, which they must fit in."""
+        for own, heads in self.patches:
+            if set(rows) <= set(own):
+                return heads if rows == own else heads.take([own.index(row) for row in rows])
+            if set(rows) & set(own):
+                raise TapError(
+                    f"{site.name}: probabilities of rows with different numbers of keys cannot be opened together; "
+                    "read or write them in separate taps"
+                )
+        return self.whole if rows == tuple(range(len(self.whole.v))) else self.whole.take(rows)
+
+
+_inside: ContextVar[tuple[_Inside, ...]] = ContextVar("innerlight_inside", default=())  # of attention modules that run
+
+
+# What all places share
+
+
+def _running(site: Site) -> _Forward:
+    forward = _forward.get()
+    if forward is None:
+        raise TapError(f"{site.name} ran outside a forward of its network; call the network, not its parts")
+    return forward
+
+
+def _items(sites: Sites, site: Site) -> list[tuple[Tap, Any]]:
+    """What open taps want at a site in the pass that runs, outermost first; rows that are not in it want nothing."""
+    taps = open_taps(sites)
+    if not taps:
+        return []
+    moment = _running(site).moment
+    found = [(tap, item) for tap in taps for item in tap.at.get(site.name, ())]
+    return [(tap, item) for tap, item in found if item.when(moment) and rows_of(item, moment.rows)]
+
+
+def _pass_by(sites: Sites, site: Site, what: str, value: Tensor) -> Tensor:
+    """Let the writes of a place change `value`, keep what the reads want of it, and end the pass if that was all."""
+    items = [(tap, item) for tap, item in _items(sites, site) if item.what == what]
+    writes = [(tap, item) for tap, item in items if isinstance(item, Write)]
+    if writes:
+        moment, everything = _running(site).moment, tuple(range(len(value)))
+        original = value
+        for own, changed in _changes(writes, original, site, moment):
+            if own == everything:
+                value = changed
+            elif changed.shape[1:] != value.shape[1:]:
+                raise TapError(
+                    f"{site.name}: rows of one pass must have one shape; {what} of {tuple(changed.shape[1:])} stands "
+                    f"beside {tuple(value.shape[1:])}: write all rows, or fill up to one length"
+                )
+            else:
+                value = value.index_copy(0, torch.tensor(own, device=value.device), changed.to(value.dtype))
+    for tap, item in items:
+        if isinstance(item, Read):
+            moment = _running(site).moment
+            rows = rows_of(item, moment.rows)
+            tap.add(item, site, value if len(rows) == len(value) else value[list(rows)], moment)
+    if what in (FEATURE, "output"):
+        _end(sites, site)
+    return value
+
+
+def _end(sites: Sites, site: Site) -> None:
+    """End the pass if a tap has seen its last site."""
+    if not open_taps(sites):
+        return
+    tap = _running(site).ends.get(site.order)
+    if tap is not None:
+        raise Stopped(tap)
+
+
+def _changes(
+    writes: list[tuple[Tap, Any]], value: Any, site: Site, moment: Moment
+) -> Iterator[tuple[tuple[int, ...], Any]]:
+    """Of each write the rows it owns and what replaces them; no row has two owners."""
+    owner: dict[int, Write] = {}
+    present = tuple(range(len(value.v if isinstance(value, Heads) else value)))
+    for _, write in writes:
+        own = rows_of(write, moment.rows)
+        _claim(owner, own, write, site)
+        yield own, write.change(View(value, present, own, site, moment))
+
+
+def _claim(owner: dict[int, Write], rows: tuple[int, ...], write: Write, site: Site) -> None:
+    for row in rows:
+        if row in owner:
+            raise TapError(
+                f"{site.name}: {owner[row].name} and {write.name} both replace {write.what} of row {row}; "
+                "use one of them, or give them different rows or steps"
+            )
+        owner[row] = write
+
+
+def _rewritten(
+    opened: list[tuple[Tap, Any]],
+    what: str,
+    values: Tensor,
+    present: tuple[int, ...],
+    site: Site,
+    moment: Moment,
+    queries: slice,
+) -> Tensor:
+    """Logits or probabilities of a chunk after the writes to them, each of which sees them as they were."""
+    owner: dict[int, Write] = {}
+    original = values
+    for _, item in opened:
+        if not isinstance(item, Write) or item.what != what:
+            continue
+        own = rows_of(item, moment.rows)
+        _claim(owner, own, item, site)
+        changed = item.change(View(original, present, own, site, moment, queries))
+        at = [present.index(row) for row in own]
+        values = values.index_copy(0, torch.tensor(at, device=values.device), changed.to(values.dtype))
+    return values
+
+
+def _fits(changed: Heads, original: Heads) -> bool:
+    """Can the rows stand in one batch with the others?"""
+    same = changed.q.shape[1:] == original.q.shape[1:] and changed.k.shape[1:] == original.k.shape[1:]
+    whole = len(changed.q) == len(changed.v)
+    return same and whole and changed.bias is original.bias and changed.scale == original.scale
+
+
+def _put(into: Heads, own: tuple[int, ...], changed: Heads) -> Heads:
+    """Rows replaced."""
+    at = torch.tensor(own, device=into.q.device)
+    q, k, v = (
+        whole if part is whole else whole.index_copy(0, at, part.to(whole.dtype))
+        for whole, part in ((into.q, changed.q), (into.k, changed.k), (into.v, changed.v))
+    )
+    return Heads(q, k, v, into.bias, into.scale)
