@@ -10,7 +10,10 @@ import pytest
 import innerlight
 
 ROOT = Path(innerlight.__file__).parent
-ROOMS = ("types", "files", "viz", "world", "backbones", "sampling", "tuning", "embedded", "bench", "cli")
+ROOMS = (
+    "types", "files", "viz", "world", "maps", "metrics", "prompts", "backbones", "sampling", "tuning", "embedded",
+    "bench", "cli",
+)  # fmt: skip
 FREE_OF_TORCH = ("types", "files", "viz", "world", "cli")
 DOOR = "backbones"  # the only room that knows diffusers and transformers
 

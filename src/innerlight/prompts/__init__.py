@@ -1,0 +1,22 @@
+"""Words of a prompt: where each stands among the tokens, which phrases they form, and rows that stand in for some.
+
+Places in a text are characters, `text[start:end]`; places among tokens are positions, 0 the mark that opens the text.
+"""
+
+from __future__ import annotations
+
+from innerlight.prompts.phrases import Phrase, noun_phrases
+from innerlight.prompts.scattering import scattered
+from innerlight.prompts.tokens import Tokens, tokenise, tokens_of_word
+from innerlight.prompts.words import Unknown, unknown_words
+
+__all__ = [
+    "Phrase",
+    "Tokens",
+    "Unknown",
+    "noun_phrases",
+    "scattered",
+    "tokenise",
+    "tokens_of_word",
+    "unknown_words",
+]
