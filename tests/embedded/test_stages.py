@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from innerlight.backbones.building import build_tokenizer, build_vae
+from innerlight.backbones.noise import NoiseLevels
 from innerlight.embedded import unet
 from innerlight.embedded.data import FIELDS
 from innerlight.embedded.judging import JudgeStage, of_pixels, world_judge
 from innerlight.embedded.recipe import SCHEDULES, train_stage
 from innerlight.embedded.towers import Towers, TowersStage, tokens_of
-from innerlight.embedded.unet import POCKET_UNET, UNetStage, cache_latents, open_latents, text_states
+from innerlight.embedded.unet import COARSE, POCKET_UNET, UNetStage, cache_latents, scale_of, text_states
 from innerlight.embedded.vae import POCKET_VAE, VaeStage, to_pixels, to_tensor
 from innerlight.embedded.vocabulary import learn_tokenizer, vocabulary
-from innerlight.backbones.noise import NoiseLevels
 from innerlight.tuning.training import train
 from innerlight.types import InputError, NotFoundError
 
@@ -58,16 +58,25 @@ def test_all_weights_are_reached(scenes, name: str):
 def test_the_unet_learns_on_cached_latents(scenes, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(unet, "SHARD", len(scenes))
     vae = build_vae(TINY_VAE).eval()
-    scale = cache_latents(scenes, vae, tmp_path / "latents", lambda done, of: None)
-    latents = open_latents(tmp_path / "latents")
-    assert latents[0].shape == (32, 4, 16, 16)
-    assert float(np.std(latents[0].astype(np.float32))) == pytest.approx(1, abs=0.1)
-    assert cache_latents(scenes, None, tmp_path / "latents", lambda done, of: None) == scale, "nothing is done twice"
+    scale = scale_of(scenes, vae)
+    whole, half = (
+        cache_latents(scenes, vae, tmp_path / f"latents-{shrink}", shrink, scale, lambda done, of: None)
+        for shrink in (1, 2)
+    )
+    assert whole[0].shape == (32, 4, 16, 16)
+    assert half[0].shape == (32, 4, 8, 8)
+    assert float(np.std(whole[0].astype(np.float32))) == pytest.approx(1, abs=0.1)
+    again = cache_latents(scenes, None, tmp_path / "latents-1", 1, scale, lambda done, of: None)
+    assert (again[0] == whole[0]).all(), "nothing is done twice"
     tokenizer = learn_tokenizer(scenes)
     towers = TowersStage(scenes, tokenizer).module
     config = {**POCKET_UNET, "block_out_channels": (8, 8, 16), "attention_head_dim": 1}
     states = text_states(towers.text, tokenizer)
-    stage = UNetStage(scenes, latents, states, lambda z: vae.decode(z / scale).sample, config)
+    decode = lambda z: vae.decode(z / scale).sample  # noqa: E731
+    stage = UNetStage(scenes, lambda: whole, lambda: half, states, decode, config, coarse_steps=6)
+    things = np.concatenate([(rows[:, :, 0] >= 0).sum(1) for rows in scenes.things])
+    assert 0 < len(stage.few) < len(things)
+    assert things[stage.few].max() <= COARSE
     first = float(stage.loss(0, 8)[0].detach())
     train(stage, replace(SCHEDULES["unet"], steps=12, batch=8, warmup=2, sample_steps=12), tmp_path)
     assert float(stage.loss(0, 8)[0].detach()) < first

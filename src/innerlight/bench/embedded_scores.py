@@ -1,29 +1,43 @@
-"""What the embedded model's parts get right, on scoring seeds: the judge and the VAE so far."""
+"""What the embedded model and the networks around it get right, on scoring seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from innerlight.backbones import WEIGHTS, load
 from innerlight.bench.evidence import Row, interval, measured, write_rows
+from innerlight.bench.generation_scores import (
+    clusters_row,
+    cost_row,
+    generation_rows,
+    inversion_rows,
+    map_rows,
+    match_row,
+)
 from innerlight.embedded.data import FACTS, MAP_STEP, table_of
 from innerlight.embedded.judge import Judge
 from innerlight.embedded.judging import trained_judge
+from innerlight.embedded.towers import LENGTH, tokens_of, trained_towers
 from innerlight.embedded.vae import RoundTrip, round_trip_of, to_tensor
 from innerlight.types import InputError
-from innerlight.world import CATEGORIES, distractors, individual, render, sample, truth
+from innerlight.world import CATEGORIES, caption, distractors, individual, render, sample, truth
 from innerlight.world.draw import Render
+from innerlight.world.palette import COLOURS, PATTERNS
 
 SCORING = 100_000
 COMMAND = "innerlight embedded score"
 PACKAGES = ("torch", "diffusers", "numpy")
 LEAST_CELLS = 20  # of 64 x 64, about 0.5 % of a picture: smaller things are not asked about
 BATCH = 32
+RIVALS = 64  # captions that pictures choose among
 GALLERY = 10  # individuals of one class, one of them the same
 
 # Least shares right: on renders, and on renders that went through the VAE.
@@ -33,15 +47,27 @@ Progress = Callable[[int, int], None]
 
 
 def score(path: Path, runs: Path, *, scenes: int = 512, progress: Progress = lambda done, of: None) -> list[Row]:
-    """Measure what has been trained in `runs` and write the rows to `path`."""
-    vae, judge = round_trip_of(runs / "vae"), trained_judge(runs / "judge")
-    if vae is None and judge is None:
+    """Measure what has been trained in `runs`, and the packed model if there is one; write the rows to `path`."""
+    vae, judge, towers = round_trip_of(runs / "vae"), trained_judge(runs / "judge"), trained_towers(runs)
+    if vae is None and judge is None and towers is None:
         raise InputError(f"nothing is trained in {runs}; train a stage first: innerlight embedded train")
     measures: list[Callable[[], list[Row]]] = []
     if vae is not None:
         measures.append(lambda: vae_rows(vae, scenes))
     if judge is not None:
         measures += [lambda: judge_rows(judge, vae, scenes), lambda: [identity_row(judge, scenes)]]
+    if towers is not None:
+        measures.append(lambda: towers_rows(*towers, scenes))
+    if (WEIGHTS / "pocket" / "model_index.json").exists():
+        pocket = load()
+        measures += [
+            lambda: map_rows(pocket, scenes // 2),
+            lambda: [match_row(pocket, scenes // 2), clusters_row(pocket, scenes // 4)],
+            lambda: inversion_rows(pocket, scenes // 16),
+            lambda: [cost_row(pocket)],
+        ]
+        if judge is not None:
+            measures.append(lambda: generation_rows(pocket, judge, scenes))
     rows: list[Row] = []
     for done, measure in enumerate(measures):
         progress(done, len(measures))
@@ -49,6 +75,46 @@ def score(path: Path, runs: Path, *, scenes: int = 512, progress: Progress = lam
         write_rows(path, rows)
     progress(len(measures), len(measures))
     return rows
+
+
+def towers_rows(towers: Any, tokenizer: Any, scenes: int) -> list[Row]:
+    """R@1 of pictures among 64 captions; and of a picture among its caption and seven with something swapped."""
+    seeds = range(SCORING, SCORING + scenes - scenes % RIVALS)
+    hits, hard = [], []
+    for start in seeds[::RIVALS]:
+        drawn = [render(sample(seed)) for seed in range(start, start + RIVALS)]
+        told = [caption(one.scene, "long") for one in drawn]
+        captions, pictures = _towered(towers, tokenizer, [one.text for one in told], drawn)
+        hits += ((pictures @ captions.T).argmax(1) == torch.arange(RIVALS)).float().tolist()
+        for k in range(0, RIVALS, 8):  # one in eight: each asks the text tower for seven more captions
+            swapped = _swapped(told[k].text, start + k)
+            if len(swapped) == 7:
+                texts, picture = _towered(towers, tokenizer, [told[k].text, *swapped], [drawn[k]])
+                hard.append(float((picture @ texts.T).argmax() == 0))
+    return [
+        _row("towers.retrieval", hits, 0.85, "R@1 of pictures among 64 long captions"),
+        _row("towers.hard", hard, None, "R@1 among 8 captions that differ in colours, patterns, things or relations"),
+    ]
+
+
+def _towered(towers: Any, tokenizer: Any, texts: Sequence[str], drawn: Sequence[Render]) -> tuple[Tensor, Tensor]:
+    pictures = to_tensor(np.stack([one.picture for one in drawn]))
+    with torch.no_grad():
+        return towers.read(tokens_of(tokenizer, list(texts), LENGTH)), towers.look(F.avg_pool2d(pictures, 2))
+
+
+def _swapped(text: str, seed: int) -> list[str]:
+    """Seven captions with one word changed for another of its kind."""
+    words = text.split(" ")
+    kinds = [{*COLOURS}, {*PATTERNS}, {*CATEGORIES}, {"left", "right"}, {"above", "below"}]
+    places = [(at, kind) for at, word in enumerate(words) for kind in kinds if word.strip(",.") in kind]
+    random, found = np.random.default_rng(seed), set()
+    for _ in range(50 if places else 0):
+        at, kind = places[random.integers(len(places))]
+        own = words[at].strip(",.")
+        other = str(random.choice(sorted(kind - {own})))
+        found.add(" ".join([*words[:at], words[at].replace(own, other), *words[at + 1 :]]))
+    return sorted(found)[:7]
 
 
 def vae_rows(round_trip: RoundTrip, scenes: int) -> list[Row]:
@@ -160,7 +226,7 @@ def _identities(judge: Judge, drawn: Sequence[Render]) -> Tensor:
         return judge.describe_things(reading.features, masks)[1]
 
 
-def _row(id: str, values: Sequence[float], limit: float, note: str) -> Row:
+def _row(id: str, values: Sequence[float], limit: float | None, note: str) -> Row:
     low, high = interval(np.array(values))
     return measured(
         id, float(np.mean(values)), limit, ">=", n=len(values), command=COMMAND, low=low, high=high, packages=PACKAGES,

@@ -93,7 +93,7 @@ def measured(
         note=note,
         commit=_commit(),
         versions=_versions(packages),
-        hardware=_hardware(),
+        hardware=hardware(),
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
     )
 
@@ -207,7 +207,7 @@ def _versions(packages: Sequence[str]) -> dict[str, str]:
     return found | {name: metadata.version(name) for name in packages}
 
 
-def _hardware() -> str:
+def hardware() -> str:
     """Processor and cores, as the system names them."""
     try:
         cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8")

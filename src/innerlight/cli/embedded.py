@@ -14,7 +14,7 @@ app = typer.Typer(help="The model that ships with the library: its recipe.", no_
 
 @app.command()
 def train(
-    stage: Annotated[str, typer.Argument(help="data, tokenizer, towers, vae, unet or judge.")],
+    stage: Annotated[str, typer.Argument(help="data, tokenizer, towers, vae, unet, judge or calibration.")],
     folder: Annotated[Path, typer.Option(help="Where data, checkpoints, logs and samples are kept.")] = Path("runs"),
     minutes: Annotated[float | None, typer.Option(help="Stop after so long; run again to go on.", min=0)] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads of this stage.", min=1)] = None,
@@ -27,6 +27,26 @@ def train(
     seconds = None if minutes is None else 60 * minutes
     done = train_stage(stage, folder, seconds=seconds, threads=threads, device=device, progress=progress(stage))
     answer(done, json, ", ".join(f"{name} {value}" for name, value in done.items()))
+
+
+@app.command()
+def pack(
+    folder: Annotated[Path, typer.Option(help="Where the stages were trained.")] = Path("runs"),
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The folder; else the package's own.")] = None,
+    evidence: Annotated[Path, typer.Option(help="Rows for the model card.")] = Path("evidence/embedded.json"),
+    json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
+) -> None:
+    """Write the trained model as a folder that diffusers opens, with its calibration and its model card."""
+    from innerlight.backbones import WEIGHTS
+    from innerlight.bench.evidence import hardware, read_rows
+    from innerlight.embedded.packing import pack as write
+    from innerlight.embedded.packing import write_card
+
+    target = output or WEIGHTS / "pocket"
+    write(folder, target)
+    write_card(folder, target, read_rows(evidence) if evidence.exists() else [], hardware())
+    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    answer({"folder": str(target), "bytes": size}, json, f"{target}: {size / 1e6:.1f} MB")
 
 
 @app.command()

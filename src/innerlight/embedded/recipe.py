@@ -11,9 +11,9 @@ What runs so far gave (one core of a processor with AVX-512 bf16, other work bes
 | lever | gave |
 | --- | --- |
 | bf16 autocast | convolutions 2.0 to 2.3 times as fast as fp32 |
-| attention in pieces that stay in cache | half the time of the fused kernel, backward included (`tuning/attention.py`) |
+| attention in pieces that stay in cache | half the time of the fused kernel, and of its backward |
 | pictures at half their side first | 100 samples a second for 30, on two cores |
-| Muon for AdamW, 150 seconds each at half side | a slower step: 300 for 450, and an error of 0.667 for 0.611; left out |
+| Muon for AdamW, 150 s each at half side | 300 steps for 450, an error of 0.667 for 0.611: left out |
 | VAE widths (16, 32, 96) for (32, 64, 128) | 48 crops a second for 14; how much quality it costs is not known |
 """
 
@@ -28,11 +28,12 @@ import torch
 from innerlight.backbones.building import open_tokenizer
 from innerlight.embedded.data import draw_shards, open_scenes
 from innerlight.embedded.judging import JudgeStage
-from innerlight.embedded.towers import TowersStage
+from innerlight.embedded.packing import calibrate
+from innerlight.embedded.towers import TowersStage, trained_towers
 from innerlight.embedded.unet import UNetStage, cache_latents, scale_of, text_states
 from innerlight.embedded.vae import POCKET_VAE, VaeStage, round_trip_of, trained_vae
 from innerlight.embedded.vocabulary import learn_tokenizer
-from innerlight.tuning.training import Progress, Schedule, Stage, averaged_weights, state_of, train
+from innerlight.tuning.training import Progress, Schedule, Stage, state_of, train
 from innerlight.types import InputError, NotFoundError
 
 SHARDS = 40
@@ -56,8 +57,9 @@ def train_stage(
     progress: Progress = lambda done, of: None,
 ) -> dict[str, Any]:
     """Train `stage` in `folder`, for `seconds` or to its end; says how far it came."""
-    if stage not in ("data", "tokenizer", *STAGES):
-        raise NotFoundError(f"stage: expected one of data, tokenizer, {', '.join(STAGES)}, got {stage!r}")
+    names = ("data", "tokenizer", *STAGES, "calibration")
+    if stage not in names:
+        raise NotFoundError(f"stage: expected one of {', '.join(names)}, got {stage!r}")
     if threads:
         torch.set_num_threads(threads)
     if stage == "data":
@@ -67,6 +69,8 @@ def train_stage(
         tokenizer = learn_tokenizer(open_scenes(folder / "data"))
         tokenizer.save_pretrained(folder / "tokenizer")
         return {"stage": stage, "tokens": len(tokenizer)}
+    if stage == "calibration":
+        return {"stage": stage, **calibrate(folder, progress)["fitted"]}
     schedule = SCHEDULES[stage]
     train(STAGES[stage](folder), schedule, folder / stage, device=device, seconds=seconds, progress=progress)
     state = state_of(folder / stage)
@@ -89,9 +93,10 @@ def _unet(folder: Path) -> Stage:
     scenes, vae = open_scenes(folder / "data"), trained_vae(folder / "vae")
     if vae is None:
         raise InputError(f"the UNet learns on latents, and no VAE is trained in {folder / 'vae'}; train it first")
-    tokenizer = open_tokenizer(folder / "tokenizer")
-    towers = TowersStage(scenes, tokenizer).module
-    towers.load_state_dict(averaged_weights(folder / "towers"))
+    trained = trained_towers(folder)
+    if trained is None:
+        raise InputError(f"the UNet reads captions, and no towers are trained in {folder / 'towers'}; train them first")
+    towers, tokenizer = trained
     scale = scale_of(scenes, vae)
     return UNetStage(
         scenes,

@@ -15,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from innerlight.backbones.building import build_text_model
+from innerlight.backbones.building import build_text_model, open_tokenizer
 from innerlight.embedded.data import CAPTIONS, Scenes
 from innerlight.embedded.vae import to_tensor
 from innerlight.files import write_json
+from innerlight.tuning.training import averaged_weights
 
 WIDTH = 128
 LENGTH = 40  # tokens that are looked at in training; no caption of the world is longer
@@ -67,8 +68,7 @@ class TowersStage:
 
     def __init__(self, scenes: Scenes, tokenizer: Any) -> None:
         self.scenes, self.tokenizer = scenes, tokenizer
-        ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-        self.module: nn.Module = Towers({**POCKET_TEXT, **ends, "vocab_size": len(tokenizer)})
+        self.module: nn.Module = _towers_for(tokenizer)
 
     def loss(self, step: int, batch: int) -> tuple[Tensor, Mapping[str, float]]:
         random = np.random.default_rng(step)
@@ -95,6 +95,21 @@ class TowersStage:
         texts = [str(row[k]) for row, k in zip(self.scenes.gather("captions", indices), variants, strict=True)]
         pictures = F.avg_pool2d(to_tensor(self.scenes.gather("pictures", indices)), 2)
         return module.read(tokens_of(self.tokenizer, texts, LENGTH)), module.look(pictures)
+
+
+def trained_towers(runs: Path) -> tuple[Towers, Any] | None:
+    """The towers trained in `runs`, and their tokenizer; None if there are none yet."""
+    if not (runs / "towers" / "checkpoint.pt").exists():
+        return None
+    tokenizer = open_tokenizer(runs / "tokenizer")
+    towers = _towers_for(tokenizer).eval()
+    towers.load_state_dict(averaged_weights(runs / "towers"))
+    return towers, tokenizer
+
+
+def _towers_for(tokenizer: Any) -> Towers:
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    return Towers({**POCKET_TEXT, **ends, "vocab_size": len(tokenizer)})
 
 
 def tokens_of(tokenizer: Any, texts: list[str], length: int = 77) -> Tensor:

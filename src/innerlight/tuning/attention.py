@@ -43,7 +43,7 @@ class _Attention(torch.autograd.Function):
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         q, k, v = (x.flatten(0, 1) for x in (query, key, value))
         out, scale = torch.empty_like(q), q.shape[-1] ** -0.5
-        pieces = [p for p in range(0, len(q), max(1, CELLS // (q.shape[1] * k.shape[1])))]
+        pieces = list(range(0, len(q), max(1, CELLS // (q.shape[1] * k.shape[1]))))
         probabilities = []
         for first, last in zip(pieces, [*pieces[1:], len(q)], strict=True):
             at = slice(first, last)

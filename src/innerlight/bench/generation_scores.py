@@ -1,0 +1,393 @@
+"""What the embedded model draws and knows: pictures judged against their captions, maps and features against truth.
+
+One sample a scoring caption, the shipped defaults, no rejection. The judge's maps are read region by region: a word
+is right if the judge sees its category in one region whose area is at least a share of what the world gives that
+thing, and the majority of that region has the colour or pattern that the caption names.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from innerlight.backbones import Backbone
+from innerlight.bench.evidence import Row, interval, measured
+from innerlight.embedded.data import COLOUR_NAMES, POSES
+from innerlight.embedded.judge import Judge
+from innerlight.embedded.vae import to_tensor
+from innerlight.metrics import auroc, pointing
+from innerlight.sampling import Ddim, generate, invert, probe
+from innerlight.sampling.generate import default_steps, guidance_of
+from innerlight.taps import HeadMean, Read
+from innerlight.world import caption, render, sample, truth
+from innerlight.world.draw import Render
+from innerlight.world.palette import PATTERNS
+from innerlight.world.relations import PLANAR
+from innerlight.world.scene import SETTINGS
+from innerlight.world.things import CATEGORIES
+
+SCORING = 100_000
+COMMAND = "innerlight embedded score"
+PACKAGES = ("torch", "diffusers", "numpy")
+LEAST_SHARE = 0.3  # of a thing's area in the scene its caption was made from
+LEAST_AREA = 0.05  # of the picture, of things whose maps are scored
+
+BATCH = 16
+MIDDLE = (0.4, 0.5, 0.6)  # noise levels at which maps are read
+GRID = 3  # places are ninths of the picture
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region that the judge takes for one thing, in cells of half a pixel's resolution."""
+
+    mask: NDArray[np.bool_]
+    colour: int
+    pattern: int
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """(x, y) in 0..1."""
+        rows, columns = np.nonzero(self.mask)
+        return float(columns.mean() + 0.5) / self.mask.shape[1], float(rows.mean() + 0.5) / self.mask.shape[0]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One sample beside the scene whose caption it was drawn from."""
+
+    source: Render
+    said: dict[tuple[int | None, str], str]  # (thing, role): the word of the caption
+    regions: list[Region | None]  # of each thing of the source, if it is there
+    setting: str
+    maps: dict[str, NDArray[np.integer]]
+    features: Tensor
+
+    def right(self, thing: int, role: str) -> bool:
+        """Does a thing show the colour or pattern that was asked for?"""
+        region, look = self.regions[thing], self.source.scene.things[thing].look
+        if region is None:
+            return False
+        if role == "colour":
+            return COLOUR_NAMES[region.colour] == look.colour if region.colour >= 0 else False
+        return PATTERNS[region.pattern] == look.pattern if region.pattern >= 0 else False
+
+
+def generation_rows(backbone: Backbone, judge: Judge, scenes: int) -> list[Row]:
+    """What is drawn of one, two and three things, settings and relations."""
+    counts = {1: scenes, 2: scenes, 3: max(scenes // 4, 8)}
+    judged = {things: list(_samples(backbone, judge, things, number)) for things, number in counts.items()}
+    one, two, three = judged[1], judged[2], judged[3]
+    present = [float(sample_.regions[0] is not None) for sample_ in one]
+    both = [float(all(region is not None for region in sample_.regions)) for sample_ in two]
+    return [
+        _row("generate.one_category", present, 0.90, backbone),
+        _row("generate.one_colour", _attributes(one, ("colour",)), 0.85, backbone, "category and colour"),
+        _row("generate.one_all", _attributes(one, ("colour", "pattern")), 0.65, backbone, "category, colour, pattern"),
+        _row("generate.two_present", both, 0.70, backbone),
+        _row("generate.two_bound", _attributes(two, ("colour",)), 0.45, backbone, "both present, in their colours"),
+        _row(
+            "generate.three_present",
+            [float(all(region is not None for region in sample_.regions)) for sample_ in three],
+            None,
+            backbone,
+        ),
+        _row("generate.setting", [float(s.setting == s.source.scene.setting) for s in (*one, *two)], 0.97, backbone),
+        _row("generate.relation", _relations(two), 0.75, backbone, "of pairs whose both things are there"),
+        _diversity(judge, one, backbone),
+    ]
+
+
+def map_rows(backbone: Backbone, scenes: int) -> list[Row]:
+    """Where nouns point in drawn scenes: cross-attention at the semantic role, middle noise levels."""
+    read = Read("semantic.text", "probabilities", reduce=HeadMean())
+    inside, area = [], []
+    for seed in range(SCORING, SCORING + scenes):
+        scene = sample(seed)
+        told, drawn = caption(scene), render(scene, backbone.size[0])
+        latents = backbone.encode([drawn.picture])
+        nouns = {span.thing: told.text[span.start : span.end] for span in told.spans if span.role == "noun"}
+        owners = truth.instances(drawn)
+        masks = {thing: owners == thing + 1 for thing in nouns if thing is not None}
+        masks = {thing: mask for thing, mask in masks.items() if mask.mean() >= LEAST_AREA}
+        if not masks:
+            continue
+        times = [int(share * len(backbone.levels)) for share in MIDDLE]
+        seen = [probe(backbone, latents, t, read, prompts=told.text, noise=seed) for t in times]
+        for thing, mask in masks.items():
+            maps = [one.word(read, nouns[thing]).at_image_size() for one in seen]
+            mean = np.mean(maps, axis=0)
+            inside.append(pointing(mean, mask))
+            area.append(auroc(mean.ravel(), mask.ravel()))
+    note = f"nouns in drawn scenes, at {', '.join(f'{share:.0%}' for share in MIDDLE)} of the noise"
+    return [
+        _row("maps.pointing", inside, 0.70, backbone, note),
+        _row("maps.auroc", area, 0.85, backbone, note),
+    ]
+
+
+def match_row(backbone: Backbone, pairs: int) -> Row:
+    """PCK@0.1 of keypoints between two scenes of one category, by the nearest match feature; baselines beside it."""
+    read = Read("match")
+    kinds = [name for name in CATEGORIES if truth.keypoint_names(name)]
+    right: dict[str, list[float]] = {"features": [], "RGB patches": [], "VAE latents": []}
+    for number in range(pairs):
+        kind = kinds[number % len(kinds)]
+        both = [
+            render(sample(f"match/{SCORING + number}/{side}", categories=[kind], style="photo"), backbone.size[0])
+            for side in "ab"
+        ]
+        points = [{n: p for n, p in truth.keypoints(one)[0].items() if p.visible} for one in both]
+        names = sorted(set(points[0]) & set(points[1]))
+        box = truth.boxes(both[1])[0]
+        if not names or box is None:
+            continue
+        left, top, right_side, bottom = box
+        limit = 0.1 * max(right_side - left, bottom - top)
+        latents = backbone.encode([one.picture for one in both])
+        pictures = to_tensor(np.stack([one.picture for one in both]))
+        maps = {
+            "features": probe(backbone, latents, int(0.26 * len(backbone.levels)), read, draws=4).values(read),
+            "VAE latents": latents,
+            "RGB patches": F.unfold(F.avg_pool2d(pictures, 2), 7, padding=3).unflatten(2, (64, 64)),
+        }
+        xy = np.array([(points[0][name].x, points[0][name].y) for name in names])
+        wanted = np.array([(points[1][name].x, points[1][name].y) for name in names])
+        for arm, values in maps.items():
+            found = _nearest(values, xy, backbone.size[0])
+            right[arm].append(float((np.linalg.norm(found - wanted, axis=1) <= limit).mean()))
+    others = {arm: float(np.mean(values)) for arm, values in right.items() if arm != "features"}
+    note = "mean over pairs, t = 0.26 T, 4 noises; " + ", ".join(f"{arm} {value:.3f}" for arm, value in others.items())
+    return _row("features.match_pck", right["features"], 0.5, backbone, note)
+
+
+def clusters_row(backbone: Backbone, scenes: int) -> Row:
+    """k-means on semantic features over k-means on RGB and position, each with the true number of segments."""
+    from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
+
+    from innerlight.bench.world_scores import COLOUR_WEIGHTS, _k_means, _segments_iou
+
+    read = Read("semantic.text", "heads")
+    gains, ours = [], []
+    for seed in range(SCORING, SCORING + scenes):
+        drawn = render(sample(seed), backbone.size[0])
+        latents = backbone.encode([drawn.picture])
+        seen = probe(backbone, latents, 1, read, prompts="")
+        site, heads = next(iter(seen[read].items()))
+        grid = backbone.sites[site].grid(seen.latent)
+        queries = heads.q[0].transpose(0, 1).flatten(1).float().numpy()  # (cells, heads * d)
+        segments = len(np.unique(truth.instances(drawn)))
+        with threadpool_limits(1):
+            labels = KMeans(segments, n_init="auto", random_state=0).fit_predict(queries).reshape(grid)
+        factor = drawn.picture.shape[0] // grid[0]
+        true = truth.instances(drawn)
+        own = _segments_iou(labels.repeat(factor, 0).repeat(factor, 1), true)
+        base = max(_segments_iou(_k_means(drawn, weight), true) for weight in COLOUR_WEIGHTS)
+        ours.append(own)
+        gains.append(own - base)
+    low, high = interval(np.array(gains))
+    return measured(
+        "features.kmeans_miou", float(np.mean(gains)), 0.0, ">", n=len(gains), command=COMMAND, low=low, high=high,
+        baseline="k-means on RGB and position, the best of its colour weights for each scene", model=backbone.hash,
+        seeds=f"{SCORING}..{SCORING + scenes - 1}", packages=PACKAGES,
+        note=f"queries of the first text attention at the semantic role, t = 1; mean IoU {np.mean(ours):.3f}",
+    )  # fmt: skip
+
+
+def inversion_rows(backbone: Backbone, scenes: int) -> list[Row]:
+    """How far below the VAE's own error pictures come back, with their captions, without guidance."""
+    rows = []
+    for id, refinements, limit in (("inversion.caption", 0, 3.0), ("inversion.fixed_point", 4, 1.0)):
+        lost, psnr = [], []
+        for start in range(SCORING, SCORING + scenes, BATCH):
+            seeds = range(start, min(start + BATCH, SCORING + scenes))
+            drawn = [render(sample(seed), backbone.size[0]).picture for seed in seeds]
+            texts = [caption(sample(seed)).text for seed in seeds]
+            found = invert(backbone, drawn, texts, steps=50, refinements=refinements)
+            lost += [floor - own for floor, own in zip(found.floor, found.psnr, strict=True)]
+            psnr += found.psnr
+        low, high = interval(np.array(lost))
+        rows.append(
+            measured(
+                id, float(np.mean(lost)), limit, "<=", n=len(lost), command=COMMAND, low=low, high=high,
+                seeds=f"{SCORING}..{SCORING + scenes - 1}", model=backbone.hash, packages=PACKAGES,
+                note=f"dB below the VAE's floor; PSNR {np.mean(psnr):.1f} dB; 50 steps, {refinements} refinements",
+            )
+        )  # fmt: skip
+    return rows
+
+
+def cost_row(backbone: Backbone, rounds: int = 5) -> Row:
+    """A whole generation over its own parts."""
+    steps, guidance = default_steps(backbone, None), guidance_of(backbone, None)
+    picture = render(sample(SCORING), backbone.size[0]).picture
+    context = backbone.embed(["", "a cat"])
+    latents = torch.randn(2, 4, *backbone.sites.latent)
+
+    def parts() -> None:
+        with torch.no_grad():
+            for t in Ddim(backbone.levels, steps).timesteps:
+                backbone.denoise(latents, t, context)
+            backbone.decode(backbone.encode([picture]))
+
+    def whole() -> None:
+        generate(backbone, "a cat", steps=steps, guidance=guidance)
+
+    whole()
+    pairs = [(_seconds(parts), _seconds(whole)) for _ in range(rounds)]
+    ratio = statistics.median(own / plain for plain, own in pairs)
+    return measured(
+        "generate.cost", ratio, 1.15, "<=", kind="cost", n=rounds, command=COMMAND, model=backbone.hash,
+        packages=PACKAGES, note=f"{statistics.median(own for _, own in pairs):.2f} s a picture, {steps} steps",
+    )  # fmt: skip
+
+
+def _samples(backbone: Backbone, judge: Judge, things: int, number: int) -> Iterator[Judged]:
+    for start in range(SCORING, SCORING + number, BATCH):
+        seeds = range(start, min(start + BATCH, SCORING + number))
+        scenes = [sample(seed, count=things) for seed in seeds]
+        say = [(thing, role) for thing in range(things) for role in ("colour", "pattern")] + [(None, "setting")]
+        told = [caption(scene, say=say) for scene in scenes]
+        made = generate(backbone, [one.text for one in told], seed=list(seeds))
+        pictures = to_tensor(np.stack([np.asarray(image) for image in made.images]))
+        with torch.no_grad():
+            reading = judge(pictures)
+        maps = {name: values.argmax(1).numpy() for name, values in reading.maps.items()}
+        for k, (scene, one) in enumerate(zip(scenes, told, strict=True)):
+            source = render(scene, backbone.size[0])
+            own = {name: values[k] for name, values in maps.items()}
+            yield Judged(
+                source,
+                {(span.thing, span.role): one.text[span.start : span.end] for span in one.spans},
+                regions_of(source, own),
+                SETTINGS[int(reading.setting[k].argmax())],
+                own,
+                reading.features[k],
+            )
+
+
+def regions_of(source: Render, maps: dict[str, NDArray[np.integer]]) -> list[Region | None]:
+    """For each thing of the source the largest region of its category, large enough; no region serves twice."""
+    numbers = {name: number for number, name in truth.category_names().items()}
+    owners = truth.instances(source)
+    taken = np.zeros(maps["category"].shape, bool)
+    found: list[Region | None] = []
+    for number, thing in enumerate(source.scene.things):
+        labels, count = ndimage.label((maps["category"] == numbers[thing.look.category]) & ~taken)
+        least = LEAST_SHARE * float((owners == number + 1).mean()) * taken.size
+        sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+        if count == 0 or sizes.max() < least:
+            found.append(None)
+            continue
+        mask = labels == sizes.argmax() + 1
+        taken |= mask
+        colour, pattern = (int(np.bincount(maps[name][mask]).argmax()) - 1 for name in ("colour", "pattern"))
+        found.append(Region(mask, colour, pattern))
+    return found
+
+
+def _attributes(judged: Sequence[Judged], roles: Sequence[str]) -> list[float]:
+    """Are all things there, with what the captions say of them? Captions that say none of it are not asked."""
+    found = []
+    for one in judged:
+        said = [(thing, role) for thing in range(len(one.regions)) for role in roles if (thing, role) in one.said]
+        if len({thing for thing, _ in said}) == len(one.regions) and {role for _, role in said} == set(roles):
+            found.append(float(all(one.right(thing, role) for thing, role in said)))
+    return found
+
+
+def _relations(judged: Sequence[Judged]) -> list[float]:
+    found = []
+    for one in judged:
+        for relation in one.source.scene.relations:
+            pair = one.regions[relation.subject], one.regions[relation.object]
+            if relation.name not in PLANAR or pair[0] is None or pair[1] is None:
+                continue
+            if not any(role == "relation" for _, role in one.said):
+                continue
+            (x, y), (other_x, other_y) = pair[0].centre, pair[1].centre
+            holds = {"left of": x < other_x, "right of": x > other_x, "above": y < other_y, "below": y > other_y}
+            found.append(float(holds[relation.name]))
+    return found
+
+
+def _diversity(judge: Judge, judged: Sequence[Judged], backbone: Backbone) -> Row:
+    """Entropy of place, size and pose of what is drawn, over that of the scenes the captions came from."""
+    drawn = [one for one in judged if one.regions[0] is not None]
+    if len(drawn) < 2:
+        return _row("generate.diversity", [0.0] * max(len(drawn), 1), 0.8, backbone, "fewer than two things were drawn")
+    ours = [_facts(judge, one.regions[0].mask, one.features) for one in drawn if one.regions[0] is not None]
+    theirs = []
+    for one in drawn:
+        owners = truth.instances(one.source)[1::2, 1::2] == 1
+        with torch.no_grad():
+            features = judge(to_tensor(one.source.picture[None])).features[0]
+        theirs.append(_facts(judge, owners, features))
+    shares = []
+    for column in range(3):
+        own, world = (_entropy([fact[column] for fact in facts]) for facts in (ours, theirs))
+        shares.append(own / world if world else 1.0)
+    note = "place {:.2f}, size {:.2f}, pose {:.2f}".format(*shares) + f" of the world's entropy, {len(drawn)} things"
+    value = float(np.mean(shares))
+    return measured(
+        "generate.diversity", value, 0.8, ">=", n=len(drawn), command=COMMAND, seeds=f"from {SCORING}",
+        model=backbone.hash, packages=PACKAGES, note=note,
+    )  # fmt: skip
+
+
+def _facts(judge: Judge, mask: NDArray[np.bool_], features: Tensor) -> tuple[int, int, int]:
+    """Place (a ninth of the picture), size (octaves of area), pose."""
+    if not mask.any():
+        return 0, 0, 0
+    rows, columns = np.nonzero(mask)
+    place = int(rows.mean() * GRID // mask.shape[0]) * GRID + int(columns.mean() * GRID // mask.shape[1])
+    with torch.no_grad():
+        pose = judge.describe_things(features[None], torch.from_numpy(mask)[None])[0].argmax()
+    assert pose < len(POSES)
+    return place, int(np.log2(mask.sum())), int(pose)
+
+
+def _entropy(values: Sequence[int]) -> float:
+    shares = np.bincount(values) / len(values)
+    shares = shares[shares > 0]
+    return float(-(shares * np.log(shares)).sum())
+
+
+def _nearest(maps: Tensor, xy: NDArray[np.floating], side: int) -> NDArray[np.floating]:
+    """Where in the second map each point of the first has its nearest vector by cosine; points are pixels."""
+    first, second = F.normalize(maps.float(), dim=1)
+    cells = second.shape[-1]
+    at = torch.from_numpy(np.clip(xy * cells / side, 0, cells - 1).astype(int))
+    vectors = first[:, at[:, 1], at[:, 0]].T  # (points, c)
+    best = (vectors @ second.flatten(1)).argmax(1).numpy()
+    return np.stack([best % cells + 0.5, best // cells + 0.5], axis=1) * side / cells
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _row(id: str, values: Sequence[float], limit: float | None, backbone: Backbone, note: str = "") -> Row:
+    if not values:
+        return measured(
+            id, float("nan"), limit, ">=", n=1, command=COMMAND, packages=PACKAGES, model=backbone.hash,
+            note="nothing could be asked",
+        )  # fmt: skip
+    low, high = interval(np.array(values))
+    return measured(
+        id, float(np.mean(values)), limit, ">=", n=len(values), command=COMMAND, low=low, high=high,
+        seeds=f"from {SCORING}", model=backbone.hash, packages=PACKAGES, note=note,
+    )  # fmt: skip

@@ -1,0 +1,170 @@
+"""The trained stages as one model: opened from their checkpoints, calibrated, and packed into the folder that ships."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from innerlight.backbones import Backbone, NoiseLevels, TextEncoder, save_pipeline
+from innerlight.backbones.building import build_unet, build_vae
+from innerlight.backbones.sites import sites_of
+from innerlight.backbones.stable_diffusion import StableDiffusion
+from innerlight.embedded.data import FIRST_SEED, Scenes, open_scenes, table_of
+from innerlight.embedded.judging import trained_judge
+from innerlight.embedded.towers import trained_towers
+from innerlight.embedded.unet import POCKET_UNET, scale_of
+from innerlight.embedded.vae import POCKET_VAE, to_tensor
+from innerlight.embedded.vocabulary import count_words
+from innerlight.files import read_json, write_json, write_text
+from innerlight.sampling import Run, generate
+from innerlight.tuning.training import Progress, averaged_weights, state_of
+from innerlight.types import NotFoundError
+from innerlight.world import caption, render, sample
+
+LICENCE = "Apache-2.0"
+STEPS = 25
+GUIDANCES = (1.5, 2.5, 4.0, 6.0)
+DEVELOPMENT = 50_000  # seeds of the scenes that defaults are fitted on
+CALIBRATED_ON = 48  # captions for each guidance
+STAGES = ("vae", "towers", "unet", "judge")
+CURVE = 12  # points of a loss curve in the model card
+
+
+def open_trained(runs: Path, calibration: Mapping[str, Any] | None = None) -> Backbone:
+    """The model that the stages in `runs` make, in float32."""
+    scenes = open_scenes(runs / "data")
+    vae = build_vae(POCKET_VAE)
+    vae.load_state_dict(averaged_weights(runs / "vae"))
+    scale = scale_of(scenes, vae.eval())
+    vae.register_to_config(scaling_factor=scale)
+    trained = trained_towers(runs)
+    if trained is None:
+        raise NotFoundError(f"no towers in {runs / 'towers'}; train them first: innerlight embedded train towers")
+    towers, tokenizer = trained
+    unet = build_unet(POCKET_UNET)
+    unet.load_state_dict(averaged_weights(runs / "unet"))
+    for module in (vae, towers.text, unet):
+        module.eval().requires_grad_(False)
+    return StableDiffusion(
+        name="pocket",
+        family="sd1",
+        unet=unet,
+        vae=vae,
+        texts=(TextEncoder(tokenizer, towers.text),),
+        levels=NoiseLevels.scaled_linear(),
+        prediction="v_prediction",
+        sites=sites_of(unet),
+        calibration=dict(calibration or {"steps": STEPS}),
+        hash="unpacked",
+    )
+
+
+def calibrate(runs: Path, progress: Progress = lambda done, of: None) -> dict[str, Any]:
+    """Defaults of the model, fitted on development seeds: the guidance under which the judge finds most of what
+    captions of one thing ask for. Also the words that it was trained on.
+    """
+    judge = trained_judge(runs / "judge")
+    if judge is None:
+        raise NotFoundError(f"no judge in {runs / 'judge'}; train it first: innerlight embedded train judge")
+    backbone = open_trained(runs)
+    scenes = [sample(DEVELOPMENT + k, count=1) for k in range(CALIBRATED_ON)]
+    told = [caption(scene, say=[(0, "colour")]).text for scene in scenes]
+    wanted = [table_of(render(scene, 64))[0] for scene in scenes]
+    shares = {}
+    for done, guidance in enumerate(GUIDANCES):
+        progress(done, len(GUIDANCES))
+        made = generate(backbone, told, seed=DEVELOPMENT, guidance=guidance, run=Run(progress=False))
+        with torch.no_grad():
+            maps = judge(to_tensor(np.stack([np.asarray(image) for image in made.images]))).maps
+        category, colour = (maps[name].argmax(1).numpy() for name in ("category", "colour"))
+        numbers = [(int(facts[0]), int(facts[1]) + 1) for facts in wanted]
+        found = [_share(category[k], colour[k], *both) for k, both in enumerate(numbers)]
+        shares[guidance] = float(np.mean(found))
+    progress(len(GUIDANCES), len(GUIDANCES))
+    best = max(shares, key=lambda guidance: shares[guidance])
+    calibration = {
+        "steps": STEPS,
+        "guidance": best,
+        "vocabulary": words_of(open_scenes(runs / "data")),
+        "fitted": {"seeds": f"{DEVELOPMENT}..{DEVELOPMENT + CALIBRATED_ON - 1}", "by guidance": shares},
+    }
+    write_json(calibration, runs / "calibration.json")
+    return calibration
+
+
+def words_of(scenes: Scenes) -> list[str]:
+    """All words of the captions that the model was trained on."""
+    counts = count_words(str(text) for shard in scenes.captions for row in shard for text in row)
+    return sorted(word for word in counts if word[0].isalpha())
+
+
+def pack(runs: Path, folder: Path) -> Backbone:
+    """Write the trained model to `folder`: diffusers layout, float16, with its calibration and its card."""
+    path = runs / "calibration.json"
+    if not path.exists():
+        raise NotFoundError(f"no {path}; calibrate first: innerlight embedded train calibration")
+    calibration = read_json(path)
+    assert isinstance(calibration, dict)
+    backbone = open_trained(runs, calibration)
+    save_pipeline(backbone, folder, half=True, licence=LICENCE)
+    write_json(calibration, folder / "calibration.json")
+    return backbone
+
+
+def write_card(runs: Path, folder: Path, rows: Sequence[Any], hardware: str) -> None:
+    """The model card beside the weights: what was seen, for how long, on what, and what came out of it."""
+    lines = [
+        "# pocket",
+        "",
+        f"Licence: {LICENCE}. A latent diffusion model of 128 x 128 pictures, trained from nothing on the procedural",
+        f"scenes of `innerlight.world` (seeds from {FIRST_SEED:,}), which owe nothing to anybody. It draws the words",
+        "of `calibration.json` and no others, and no people. Made by `innerlight embedded train STAGE`.",
+        "",
+        f"Trained on {hardware}.",
+        "",
+        "| stage | parameters | samples seen | hours |",
+        "| --- | --- | --- | --- |",
+        *(_stage_line(runs, stage) for stage in STAGES if (runs / stage / "checkpoint.pt").exists()),
+        "",
+        "Loss at even distances over the steps:",
+        "",
+        "| stage | from first to last step |",
+        "| --- | --- |",
+        *(f"| {stage} | {_curve(runs / stage / 'log.jsonl')} |" for stage in STAGES if (runs / stage).exists()),
+        "",
+        "What it gets right, on scenes it never saw (`innerlight embedded score`):",
+        "",
+        "| row | value | limit | 95 % interval | n | |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(_row_line(row) for row in rows),
+    ]
+    write_text("\n".join(lines) + "\n", folder / "README.md")
+
+
+def _stage_line(runs: Path, stage: str) -> str:
+    state = state_of(runs / stage)
+    numbers = sum(value.numel() for value in averaged_weights(runs / stage).values())
+    return f"| {stage} | {numbers / 1e6:.2f} M | {state.samples:,} | {state.seconds / 3600:.2f} |"
+
+
+def _curve(log: Path) -> str:
+    losses = [json.loads(line)["loss"] for line in log.read_text(encoding="utf-8").splitlines()]
+    parts = np.array_split(np.array(losses), min(CURVE, len(losses)))
+    return ", ".join(f"{part.mean():.3f}" for part in parts)
+
+
+def _row_line(row: Any) -> str:
+    between = "" if row.low is None else f"{row.low:.3f} to {row.high:.3f}"
+    limit = "" if row.limit is None else f"{row.sense} {row.limit:g}"
+    return f"| {row.id} | {row.value:.3f} | {limit} | {between} | {row.n} | {'' if row.holds else 'does not hold'} |"
+
+
+def _share(category: np.ndarray, colour: np.ndarray, wanted: int, hue: int) -> float:
+    """How much of what is not setting is of the wanted category, and of the wanted colour."""
+    thing = category > 0
+    return float(((category == wanted) & (colour == hue)).sum() / max(thing.sum(), 1))

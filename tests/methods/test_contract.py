@@ -1,0 +1,51 @@
+"""What every registered method owes, on every family: its family's value, no trace, one result for one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from innerlight.backbones import Backbone
+from innerlight.methods import get, names
+from innerlight.methods.reading.daam import WordMaps
+
+SIZE = (64, 96)  # rows, columns: not square
+QUICK = {"steps": 2, "guidance": 3.0}
+
+# How a family's methods are called, and what they give.
+CALLS: dict[str, tuple[Callable[..., Any], type]] = {
+    "reading": (lambda run, backbone, config: run(backbone, ["a cat", "a red dog"], None, config, size=SIZE, seed=3), WordMaps),
+}  # fmt: skip
+
+
+def call(name: str, backbone: Backbone) -> Any:
+    method = get(name)
+    known = {field.name for field in fields(method.config)}
+    config = method.config(**{key: value for key, value in QUICK.items() if key in known})
+    return CALLS[method.family][0](method.function, backbone, config)
+
+
+def same(one: Any, other: Any) -> bool:
+    if isinstance(one, WordMaps):
+        pairs = [(a[word].values, b[word].values) for a, b in zip(one.maps, other.maps, strict=True) for word in a]
+        pictures = zip(one.images, other.images, strict=True)
+        return all(np.array_equal(a, b) for a, b in pairs) and all(a.tobytes() == b.tobytes() for a, b in pictures)
+    raise AssertionError(f"{type(one).__name__} has no comparison here")
+
+
+@pytest.mark.parametrize("name", names())
+def test_value_seed_and_no_trace(name: str, backbone: Backbone):
+    before = {key: value.clone() for key, value in backbone.unet.state_dict().items()}
+    first = call(name, backbone)
+    assert isinstance(first, CALLS[get(name).family][1])
+    assert same(first, call(name, backbone))
+    assert all(torch.equal(value, before[key]) for key, value in backbone.unet.state_dict().items())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in backbone.unet.modules())
+    assert all(parameter.grad is None for parameter in backbone.unet.parameters())
+    assert all(image.size == SIZE[::-1] for image in first.images)
+    assert first.recipe["method"] == name

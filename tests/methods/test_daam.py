@@ -1,0 +1,105 @@
+"""DAAM: the card's invariants."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from innerlight.backbones import Backbone
+from innerlight.maps import resize
+from innerlight.methods.reading import daam as module
+from innerlight.methods.reading.daam import CLAIM, DaamConfig, daam
+from innerlight.sampling import generate
+from innerlight.taps import HeadMean, Read, tapped
+from innerlight.types import InputError, NotFoundError
+
+PROMPT = "a red cat and a dog"
+QUICK = DaamConfig(steps=2, guidance=3.0)
+
+
+def test_maps_of_all_tokens_sum_to_one(backbone: Backbone, monkeypatch: pytest.MonkeyPatch):
+    seen = []
+    plain = module._word_maps
+
+    def spy(backbone, sums, count, *rest):
+        seen.append(sum(resize(v.mT.unflatten(-1, grid), (16, 24), how="bicubic") for grid, v in sums.items()) / count)
+        return plain(backbone, sums, count, *rest)
+
+    monkeypatch.setattr(module, "_word_maps", spy)
+    daam(backbone, PROMPT, config=QUICK, size=(64, 96))
+    assert seen[0].shape == (1, 77, 16, 24)
+    assert torch.allclose(seen[0].sum(1), torch.ones(1, 16, 24), atol=1e-5)
+
+
+def test_one_step_and_one_layer_is_the_resized_map(small: Backbone):
+    config = DaamConfig(steps=1, guidance=1.0, branches=("mid",), coarsest=8)
+    found = daam(small, PROMPT, ["cat"], config, size=(64, 96), seed=5).maps[0]["cat"]
+    read = Read("mid.s8.0.text", "probabilities", reduce=HeadMean())
+    with tapped(small.sites, read) as seen:
+        generate(small, PROMPT, steps=1, guidance=1.0, size=(64, 96), seed=5)
+    raw = seen[read]["mid.s8.0.text"]
+    from innerlight.prompts import tokens_of_word
+
+    tokens = small.embed(PROMPT).tokens[0][0]
+    columns = raw[0][:, list(tokens_of_word(tokens, "cat"))].mean(1).view(1, 1, 2, 3)
+    expected = resize(columns, (16, 24), how="bicubic").clamp(min=0)[0, 0]
+    assert np.allclose(found.values, expected.numpy(), atol=1e-6)
+
+
+def test_reading_changes_no_picture(small: Backbone):
+    read = daam(small, PROMPT, config=QUICK, seed=2)
+    plain = generate(small, PROMPT, steps=2, guidance=3.0, seed=2)
+    assert read.images[0].tobytes() == plain.images[0].tobytes()
+
+
+def test_masks_are_nested(small: Backbone):
+    found = daam(small, PROMPT, ["cat"], QUICK).maps[0]["cat"]
+    masks = [found.mask(threshold) for threshold in (0.3, 0.4, 0.5, 0.9)]
+    assert all((inner <= outer).all() for outer, inner in zip(masks, masks[1:], strict=False))
+    assert masks[-1].any()
+
+
+def test_a_batch_is_its_pictures_one_by_one(backbone: Backbone):
+    prompts = [PROMPT, "a yellow house"]
+    both = daam(backbone, prompts, config=QUICK, seed=7)
+    for number, prompt in enumerate(prompts):
+        alone = daam(backbone, prompt, config=QUICK, seed=7 + number)
+        for word, one in alone.maps[0].items():
+            assert np.allclose(one.values, both.maps[number][word].values, atol=1e-5)
+
+
+def test_the_nouns_are_found_when_no_word_is_named(small: Backbone):
+    assert list(daam(small, PROMPT, config=QUICK).maps[0]) == ["cat", "dog"]
+
+
+def test_maps_of_a_given_picture(backbone: Backbone):
+    picture = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    found = daam(backbone, PROMPT, ["cat", "red"], image=picture, size=(64, 96))
+    assert found.maps[0]["red"].values.shape == (16, 24)
+    assert found.mask("cat").shape == (64, 96)
+    assert found.recipe["config"]["words"] == ["cat", "red"]
+
+
+def test_shares_across_words(small: Backbone):
+    config = DaamConfig(steps=2, guidance=3.0, across_words=True)
+    maps = daam(small, PROMPT, ["cat", "dog"], config).maps[0]
+    assert np.allclose(maps["cat"].values + maps["dog"].values, 1, atol=1e-3)
+
+
+def test_what_cannot_be_asked_is_refused(small: Backbone):
+    with pytest.raises(NotFoundError, match="cat"):
+        daam(small, PROMPT, ["cot"], QUICK)
+    with pytest.raises(InputError, match="no noun"):
+        daam(small, "", config=QUICK)
+    with pytest.raises(InputError, match="no text attention"):
+        daam(small, PROMPT, config=DaamConfig(branches=("sideways",)))
+    with pytest.raises(InputError, match="one for each picture"):
+        daam(small, [PROMPT] * 3, image=np.zeros((64, 64, 3), np.uint8))
+
+
+def test_the_claim_scores_a_scene_with_all_its_arms(small: Backbone):
+    scores = CLAIM.score(small, 100_000)
+    assert scores is not None
+    assert set(scores) == {"method", *CLAIM.baselines}
+    assert all(0 <= value <= 1 for value in scores.values())
