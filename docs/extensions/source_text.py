@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib
 import inspect
 import io
 import sys
@@ -13,6 +14,9 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.inspect import stringify_signature
+
+# The rooms whose pages stand in the reference.
+DOCUMENTED = ("types", "files", "viz", "world", "maps", "metrics", "taps", "prompts", "backbones", "sampling")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -24,9 +28,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 def _add_comments(app: Sphinx) -> None:
     """Tell autodoc of the comments on fields, `span: int  # longer side of its box`, in our modules that are loaded."""
-    import innerlight.viz
-    import innerlight.world  # noqa: F401
-
+    for room in DOCUMENTED:
+        importlib.import_module(f"innerlight.{room}")
     for name in [name for name in sys.modules if name.split(".")[0] == "innerlight"]:
         analyzer = ModuleAnalyzer.for_module(name)
         analyzer.analyze()

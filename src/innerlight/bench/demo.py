@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -91,7 +93,57 @@ def _styles(seed: int) -> Image.Image:
     return viz.grid([render(scene, 256, 448).picture for scene in scenes], STYLES, columns=3)
 
 
+# Prompts that the papers draw with, of those whose words the embedded model knows.
+PAPER_PROMPTS = (
+    "a cat and a frog",
+    "a red chair and a yellow clock",
+    "a giraffe on the grass",
+    "a horse in the snow",
+    "a blue bicycle on the street",
+    "a castle on the sand",
+)
+
+
+@cache
+def _model() -> Any:
+    """The embedded model, opened once for all exhibits; torch is imported no earlier."""
+    from innerlight.backbones import load
+
+    return load()
+
+
+def _drawn(seed: int) -> Image.Image:
+    from innerlight.sampling import generate
+
+    made = generate(_model(), PAPER_PROMPTS, seed=seed)
+    return viz.grid([viz.enlarge(image, 2) for image in made.images], PAPER_PROMPTS, columns=3)
+
+
+def _word_maps(seed: int) -> Image.Image:
+    from innerlight.methods.reading.daam import daam
+
+    words = ["car", "red", "street"]
+    found = daam(_model(), "a red car on the street", words, seed=seed)
+    maps = [one.picture(found.images[0]) for one in found.maps[0].values()]
+    return viz.grid([viz.enlarge(image, 2) for image in (found.images[0], *maps)], ["the picture", *words], columns=4)
+
+
 EXHIBITS = (
+    Exhibit(
+        "drawn",
+        "Six prompts of the papers, drawn by the model that ships",
+        "A latent diffusion model in diffusers layout, small enough for a laptop, trained on the world below. "
+        "What it cannot do stands in its model card.",
+        "generate(load(), ['a cat and a frog', ...], seed={seed})",
+        _drawn,
+    ),
+    Exhibit(
+        "daam",
+        "Where each word is",
+        "DAAM: cross-attention summed over steps and layers, while the picture is drawn. The picture does not change.",
+        "daam(load(), 'a red car on the street', ['car', 'red', 'street'], seed={seed})",
+        _word_maps,
+    ),
     Exhibit(
         "world",
         "A world whose truth is known",

@@ -91,7 +91,10 @@ def calibrate(runs: Path, progress: Progress = lambda done, of: None) -> dict[st
         "steps": STEPS,
         "guidance": best,
         "vocabulary": words_of(open_scenes(runs / "data")),
-        "fitted": {"seeds": f"{DEVELOPMENT}..{DEVELOPMENT + CALIBRATED_ON - 1}", "by guidance": shares},
+        "fitted": {
+            "seeds": f"{DEVELOPMENT}..{DEVELOPMENT + CALIBRATED_ON - 1}",
+            "by guidance": {str(guidance): share for guidance, share in shares.items()},
+        },
     }
     write_json(calibration, runs / "calibration.json")
     return calibration
@@ -154,6 +157,8 @@ def _stage_line(runs: Path, stage: str) -> str:
 
 def _curve(log: Path) -> str:
     losses = [json.loads(line)["loss"] for line in log.read_text(encoding="utf-8").splitlines()]
+    if not losses:
+        return "too short for a curve"
     parts = np.array_split(np.array(losses), min(CURVE, len(losses)))
     return ", ".join(f"{part.mean():.3f}" for part in parts)
 

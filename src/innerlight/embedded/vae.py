@@ -68,7 +68,7 @@ class VaeStage:
 
 def to_tensor(pictures: np.ndarray) -> Tensor:
     """(n, h, w, 3) of 0..255 to (n, 3, h, w) of -1..1."""
-    scaled = torch.from_numpy(np.ascontiguousarray(pictures)).float() / 127.5 - 1
+    scaled = torch.tensor(np.ascontiguousarray(pictures)).float() / 127.5 - 1  # a copy: shards are read-only
     return scaled.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 

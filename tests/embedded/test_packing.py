@@ -1,0 +1,77 @@
+"""From trained stages to the folder that ships: calibrated, packed, opened again, with its card."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from innerlight.backbones import load
+from innerlight.bench.evidence import measured
+from innerlight.embedded import data, packing, recipe, unet
+from innerlight.embedded.data import FIELDS
+from innerlight.embedded.packing import calibrate, open_trained, pack, write_card
+from innerlight.embedded.recipe import SCHEDULES, train_stage
+from innerlight.sampling import Run, generate
+from innerlight.types import NotFoundError
+
+QUIET = Run(progress=False)
+
+
+@pytest.fixture(scope="module")
+def runs(scenes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All stages, two steps each, on a few small scenes."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "data").mkdir()
+    for field in FIELDS:
+        np.save(folder / "data" / f"{field}-00000.npy", getattr(scenes, field)[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unet, "SHARD", len(scenes))
+        patch.setattr(data, "SHARD", len(scenes))
+        patch.setattr(recipe, "COARSE_STEPS", 1)
+        patch.setattr(packing, "CALIBRATED_ON", 2)
+        patch.setattr(packing, "GUIDANCES", (1.5, 4.0))
+        patch.setattr(packing, "STEPS", 2)
+        quick = {name: replace(one, steps=2, batch=4, warmup=1, sample_steps=10) for name, one in SCHEDULES.items()}
+        patch.setattr(recipe, "SCHEDULES", quick)
+        for stage in ("tokenizer", "towers", "vae", "unet", "judge"):
+            train_stage(stage, folder)
+        with pytest.raises(NotFoundError, match="calibrate first"):
+            pack(folder, folder / "packed")
+        fitted = calibrate(folder)
+        assert fitted["guidance"] in (1.5, 4.0)
+        pack(folder, folder / "packed")
+    return folder
+
+
+def test_the_packed_model_is_the_trained_one(runs: Path):
+    trained, packed = open_trained(runs, {"steps": 2}), load(runs / "packed")
+    prompt = "a red cat on the grass"
+    assert packed.prediction == "v_prediction"
+    assert packed.vae.config.scaling_factor == pytest.approx(trained.vae.config.scaling_factor)
+    assert torch.allclose(trained.embed(prompt).states, packed.embed(prompt).states, atol=0.02)
+    one, other = (generate(model, prompt, steps=2, guidance=2.0, run=QUIET) for model in (trained, packed))
+    assert one.images[0].size == other.images[0].size == (128, 128)
+    assert (one.latents - other.latents).abs().max() < 0.1  # half precision
+
+
+def test_its_calibration_goes_with_it(runs: Path):
+    packed = load(runs / "packed")
+    assert packed.calibration["steps"] == 2
+    assert {"cat", "red", "grass"} <= set(packed.calibration["vocabulary"])
+    assert "," not in packed.calibration["vocabulary"]
+    assert len(generate(packed, "a cat", run=QUIET).recipe["prompts"]) == 1
+
+
+def test_the_card_says_what_was_seen_and_what_came_of_it(runs: Path):
+    row = measured("vae.psnr", 20.0, 33.0, ">=", n=8, command="x", low=19.0, high=21.0)
+    write_card(runs, runs / "packed", [row], "one processor")
+    card = (runs / "packed" / "README.md").read_text(encoding="utf-8")
+    assert "Licence: Apache-2.0" in card
+    assert "| vae.psnr | 20.000 | >= 33 | 19.000 to 21.000 | 8 | does not hold |" in card
+    assert all(f"| {stage} |" in card for stage in ("vae", "towers", "unet", "judge"))
+    assert json.loads((runs / "packed" / "calibration.json").read_text(encoding="utf-8"))["fitted"]["seeds"]
