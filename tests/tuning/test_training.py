@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from innerlight.tuning import training
 from innerlight.tuning.training import Schedule, averaged_weights, state_of, train
 from innerlight.types import InputError
 
@@ -65,3 +67,13 @@ def test_nothing_trained_is_said_so(tmp_path: Path):
     assert state_of(tmp_path).step == 0
     with pytest.raises(InputError, match="train the stage first"):
         averaged_weights(tmp_path)
+
+
+def test_the_rate_turns_where_the_data_does():
+    schedule = Schedule(steps=100, batch=1, warmup=10, turn=60, final=0.1)
+    rates = [training._share(step, schedule) for step in range(100)]
+    assert rates[9] == rates[69] == 1.0
+    assert rates[60] == rates[0] == 0.1
+    assert rates[59] < 0.11
+    assert rates[99] < 0.11
+    assert all(later <= earlier for earlier, later in itertools.pairwise(rates[69:]))

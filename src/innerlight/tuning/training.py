@@ -29,6 +29,7 @@ class Schedule:
     rate: float = 1e-3
     warmup: int = 200
     final: float = 0.02  # share of the rate that is left at the end (cosine)
+    turn: int | None = None  # step at which what is learnt from changes: warm-up and cosine begin anew there
     decay: float = 0.01  # weight decay
     average: float = 0.999  # of the exponential moving average, reached gradually
     clip: float = 1.0
@@ -135,10 +136,13 @@ def _step(
 
 
 def _share(step: int, schedule: Schedule) -> float:
-    """Of the rate: up in a line, down in a cosine."""
-    if step < schedule.warmup:
-        return (step + 1) / schedule.warmup
-    done = (step - schedule.warmup) / max(schedule.steps - schedule.warmup, 1)
+    """Of the rate: up in a line, down in a cosine; twice if the schedule has a turn."""
+    turned = schedule.turn is not None and step >= schedule.turn
+    first = schedule.turn if turned and schedule.turn is not None else 0
+    last = schedule.steps if turned or schedule.turn is None else schedule.turn
+    if step - first < schedule.warmup:
+        return (step - first + 1) / schedule.warmup
+    done = (step - first - schedule.warmup) / max(last - first - schedule.warmup, 1)
     cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
     return schedule.final + (1 - schedule.final) * cosine
 
