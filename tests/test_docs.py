@@ -14,7 +14,7 @@ import pytest
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = sorted((DOCS / "pages").glob("*.py"))
 TEXTS = sorted([*DOCS.glob("*.rst"), *(DOCS / "api").glob("*.rst")])
-ROOMS = ("types", "files", "viz", "world", "maps", "metrics", "prompts")
+ROOMS = ("types", "files", "viz", "world", "maps", "metrics", "taps", "prompts", "backbones", "sampling")
 
 
 def read(path: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-ORDER = ("world", "pictures", "files", "conventions")
+ORDER = ("inside", "daam", "world", "pictures", "files", "conventions")
 
 _shown: list[Any] = [None]  # the last expression seen: a block without one leaves the earlier one behind
 _filters: list[Any] = []

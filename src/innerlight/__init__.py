@@ -2,4 +2,37 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from innerlight.backbones import blank, load
+    from innerlight.sampling import from_image, generate, invert, probe
+    from innerlight.taps import Read, Write, tapped
+
 __version__ = "0.1.0"
+
+__all__ = ["Read", "Write", "__version__", "blank", "from_image", "generate", "invert", "load", "probe", "tapped"]
+
+_ROOMS = {  # opened at the first use, so that importing innerlight imports no torch
+    "blank": "backbones",
+    "load": "backbones",
+    "from_image": "sampling",
+    "generate": "sampling",
+    "invert": "sampling",
+    "probe": "sampling",
+    "Read": "taps",
+    "Write": "taps",
+    "tapped": "taps",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ROOMS})

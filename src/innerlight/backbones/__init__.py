@@ -5,7 +5,9 @@ from __future__ import annotations
 from innerlight.backbones.backbone import Backbone, NotFiniteError, Size, TextEncoder, widen_input
 from innerlight.backbones.blank import WEIGHTS, blank
 from innerlight.backbones.context import Context
+from innerlight.backbones.loading import load
 from innerlight.backbones.noise import NoiseLevels, ddim_step
+from innerlight.backbones.saving import save_pipeline
 from innerlight.backbones.schedulers import StepRule
 
 __all__ = [
@@ -19,5 +21,7 @@ __all__ = [
     "TextEncoder",
     "blank",
     "ddim_step",
+    "load",
+    "save_pipeline",
     "widen_input",
 ]

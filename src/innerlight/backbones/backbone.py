@@ -177,7 +177,10 @@ class Backbone:
     def denoise(
         self, latents: Tensor, t: int | Tensor, context: Context, moment: Moment | None = None, **extra: Any
     ) -> Tensor:
-        """The noise in `latents` (n, c, h, w) at timestep `t`, by the UNet; n rows of context. Open taps take part."""
+        """The noise in `latents` (n, c, h, w) at timestep `t`, by the UNet; n rows of context. Open taps take part.
+
+        `extra` goes to the UNet: `added_cond_kwargs={"image_embeds": ...}` for an image adapter, for one.
+        """
         if len(context) != len(latents):
             raise InputError(f"context: expected {len(latents)} rows, one for each latent, got {len(context)}")
         times = torch.as_tensor(t, device=latents.device).expand(len(latents))
@@ -186,12 +189,17 @@ class Backbone:
                 latents.to(self.dtype),
                 times,
                 encoder_hidden_states=context.states.to(self.dtype),
-                **self._conditions(context),
-                **extra,
+                **self._told(context, extra),
             ).sample
         return self.levels.noise_of(raw.float(), latents, times, self.prediction)
 
-    def _conditions(self, context: Context) -> dict[str, Any]:
+    def _told(self, context: Context, extra: Mapping[str, Any]) -> dict[str, Any]:
+        """All that the UNet is given beside states: what the family wants to know, and `extra`."""
+        added = {**self._added(context), **extra.get("added_cond_kwargs", {})}
+        return {**extra, "added_cond_kwargs": added} if added else dict(extra)
+
+    def _added(self, context: Context) -> dict[str, Any]:
+        """What a family adds to the timestep."""
         del context
         return {}
 
@@ -221,11 +229,14 @@ def widen_input(backbone: Backbone, channels: int) -> Backbone:
     """A copy whose UNet takes `channels` more; they count for nothing until they are trained."""
     wider = backbone.copy()
     old = wider.unet.conv_in
-    new = nn.Conv2d(old.in_channels + channels, old.out_channels, old.kernel_size, padding=old.padding)
+    new = nn.Conv2d(
+        old.in_channels + channels, old.out_channels, old.kernel_size, padding=old.padding, bias=old.bias is not None
+    )
     with torch.no_grad():
         new.weight.zero_()
         new.weight[:, : old.in_channels] = old.weight
-        new.bias.copy_(old.bias)
+        if new.bias is not None:
+            new.bias.copy_(old.bias)
     wider.unet.conv_in = new.to(old.weight)
     wider.unet.register_to_config(in_channels=old.in_channels + channels)
     return wider

@@ -7,6 +7,7 @@ inside the library both mean the same: an estimate of eps.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -62,8 +63,8 @@ class NoiseLevels:
 
     def timesteps(self, steps: int) -> list[int]:
         """`steps` timesteps from noisy to clean, evenly spaced, the last of them 1 ("leading" spacing, offset 1)."""
-        if not 1 <= steps <= len(self) - 1:
-            raise InputError(f"steps: expected 1 to {len(self) - 1}, got {steps}")
+        if not isinstance(steps, Integral) or not 1 <= steps <= len(self) - 1:
+            raise InputError(f"steps: expected a whole number from 1 to {len(self) - 1}, got {steps!r}")
         stride = len(self) // steps
         return [k * stride + 1 for k in reversed(range(steps))]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from copy import deepcopy
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -14,31 +15,54 @@ from innerlight.types import InputError
 
 
 class StepRule:
-    """A copy of `scheduler`, set to `steps`; it is given noise, whatever the network predicts."""
+    """A copy of `scheduler`, set to `steps`; it is given noise, whatever the network predicts.
+
+    Steps are taken in order, each once, for many rules remember the last ones; `copy` gives a rule that has taken none.
+    """
 
     def __init__(self, scheduler: Any, steps: int) -> None:
-        if not isinstance(steps, int) or steps < 1:
+        if not isinstance(steps, Integral) or steps < 1:
             raise InputError(f"steps: expected a whole number of at least 1, got {steps!r}")
-        copied = deepcopy(scheduler)
-        self._scheduler = type(copied).from_config({**copied.config, "prediction_type": "epsilon"})
-        self._scheduler.set_timesteps(steps)
-        self._times: Tensor = self._scheduler.timesteps
-        self._random = "generator" in inspect.signature(self._scheduler.step).parameters
+        self._fresh = type(scheduler).from_config(scheduler.config, prediction_type="epsilon")
+        self._fresh.set_timesteps(steps)
+        self._scheduler, self._next = deepcopy(self._fresh), 0
+        self._times: Tensor = self._fresh.timesteps
+        self._random = "generator" in inspect.signature(self._fresh.step).parameters
+
+    def __copy__(self) -> StepRule:
+        other = object.__new__(type(self))
+        vars(other).update({**vars(self), "_scheduler": deepcopy(self._fresh), "_next": 0})
+        return other
 
     @property
     def timesteps(self) -> Sequence[int]:
         """Noisy to clean; some rules visit a timestep twice, some stand between two."""
         return [round(float(t)) for t in self._times]
 
+    @property
+    def order(self) -> int:
+        """How many of `timesteps` make one step; a run can begin at multiples of it."""
+        return int(getattr(self._fresh, "order", 1))
+
     def start(self, noise: Tensor) -> Tensor:
         """Noise at the size that the rule wants."""
-        return noise * self._scheduler.init_noise_sigma
+        return noise * self._fresh.init_noise_sigma
 
     def scaled(self, latents: Tensor, index: int) -> Tensor:
         """What the network is shown."""
-        return self._scheduler.scale_model_input(latents, self._times[index])
+        return self._before(index).scale_model_input(latents, self._times[index])
 
     def step(self, latents: Tensor, noise: Tensor, index: int, generators: Sequence[torch.Generator]) -> Tensor:
-        """One step; steps must be taken in order, each once."""
+        """One step."""
+        self._scheduler, self._next = self._before(index), index + 1
         random = {"generator": list(generators)} if self._random else {}
         return self._scheduler.step(noise, self._times[index], latents, return_dict=False, **random)[0]
+
+    def _before(self, index: int) -> Any:
+        """The scheduler as it stands before a step: the one that runs, or another that begins there."""
+        if index == self._next:
+            return self._scheduler
+        other = deepcopy(self._fresh)
+        if hasattr(other, "set_begin_index"):
+            other.set_begin_index(index)
+        return other

@@ -49,20 +49,21 @@ def _block(branch: str, stride: int, block: Any, path: str, incoming: int = 0) -
         return {"branch": branch, "stride": stride, **named}
 
     attentions = list(getattr(block, "attentions", None) or [])
-    width = incoming
-    if branch == "up":
+    if branch == "up":  # what enters a block is there before anything in it runs
         yield site("incoming", incoming, path)
+        below = [incoming, *(resnet.out_channels for resnet in block.resnets)]
+        for resnet, width in zip(block.resnets, below, strict=False):
+            yield site("skip", resnet.in_channels - width, path)
     for number, resnet in enumerate(block.resnets):
         if branch == "mid" and 0 < number <= len(attentions):  # it begins with a resnet, then goes by pairs
             yield from _attention(site, attentions[number - 1], f"{path}.attentions.{number - 1}")
-        if branch == "up":
-            yield site("skip", resnet.in_channels - width, path)
-        width = resnet.out_channels
-        yield site("residual", width, f"{path}.resnets.{number}.conv2")
+        yield site("residual", resnet.out_channels, f"{path}.resnets.{number}.conv2")
         if branch != "mid" and number < len(attentions):
             yield from _attention(site, attentions[number], f"{path}.attentions.{number}")
     finer, coarser = getattr(block, "upsamplers", None), getattr(block, "downsamplers", None)
-    yield site("output", width, path, grid=stride // 2 if finer else stride * 2 if coarser else stride)
+    yield site(
+        "output", block.resnets[-1].out_channels, path, grid=stride // 2 if finer else stride * 2 if coarser else stride
+    )
 
 
 def _attention(site: Any, transformer: Any, path: str) -> Iterator[dict[str, Any]]:

@@ -20,6 +20,7 @@ class StableDiffusionXL(Backbone):
         count = len(context)
         return Context(context.states, context.tokens, pooled.float().to(self.device), sizes.repeat(count, 1))
 
-    def _conditions(self, context: Context) -> dict[str, Any]:
-        assert context.pooled is not None and context.sizes is not None
-        return {"added_cond_kwargs": {"text_embeds": context.pooled.to(self.dtype), "time_ids": context.sizes}}
+    def _added(self, context: Context) -> dict[str, Any]:
+        assert context.pooled is not None
+        assert context.sizes is not None
+        return {"text_embeds": context.pooled.to(self.dtype), "time_ids": context.sizes}

@@ -1,0 +1,80 @@
+"""A model as a folder that stock diffusers opens: StableDiffusionPipeline, safetensors, DDIM."""
+
+from __future__ import annotations
+
+import os
+from copy import deepcopy
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from innerlight.backbones.backbone import Backbone
+from innerlight.backbones.folder import INDEX
+from innerlight.backbones.noise import NoiseLevels
+from innerlight.backbones.opening import opening
+from innerlight.backbones.parts import refuse_not_finite
+from innerlight.backbones.pipelines import pipeline_of
+from innerlight.files import write_bytes, write_json, write_text
+from innerlight.types import InputError
+
+FIRST, LAST, STEPS = 0.00085, 0.012, 1000  # the betas of Stable Diffusion, whose square roots go up in a line
+
+
+def save_pipeline(
+    backbone: Backbone, folder: str | os.PathLike[str], *, half: bool = True, licence: str | None = None
+) -> None:
+    """Write a model of family sd1 or sd2 into `folder`, in float16 if `half`. The text of a licence is kept as LICENSE.
+
+    Files of the same names are replaced, model_index.json last, so that a folder that has one is whole.
+    """
+    _refuse_unsavable(backbone)
+    target = Path(folder)
+    with TemporaryDirectory() as made, opening("the pipeline to be saved"):
+        _pipeline(backbone, half).save_pretrained(made, safe_serialization=True)
+        _move(Path(made), target)
+    if backbone.calibration:
+        write_json(dict(backbone.calibration), target / "calibration.json")
+    if licence is not None:
+        write_text(licence, target / "LICENSE")
+
+
+def scheduler_of(prediction: str) -> Any:
+    """Deterministic DDIM, as `sampling` has it, for a network that predicts so."""
+    from diffusers import DDIMScheduler  # pyright: ignore[reportPrivateImportUsage]
+
+    betas = {"num_train_timesteps": STEPS, "beta_start": FIRST, "beta_end": LAST, "beta_schedule": "scaled_linear"}
+    ends = {"clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1}
+    return DDIMScheduler.from_config({**betas, **ends, "prediction_type": prediction})
+
+
+def _refuse_unsavable(backbone: Backbone) -> None:
+    (first, *others) = backbone.texts
+    if others or first.layer is not None:
+        raise InputError(
+            f"{backbone.name}: only models with one text encoder, of which the last state is read, are saved; "
+            f"this has {len(backbone.texts)}"
+        )
+    abar = NoiseLevels.scaled_linear(STEPS, FIRST, LAST).abar
+    if len(backbone.levels) != STEPS or not torch.allclose(backbone.levels.abar, abar, atol=1e-6):
+        raise InputError(
+            f"{backbone.name}: expected the noise levels of Stable Diffusion, {FIRST} to {LAST} in {STEPS} steps"
+        )
+    if any("lora_" in name for name, _ in backbone.unet.named_parameters()):
+        raise InputError(f"{backbone.name}: a LoRA is on its UNet; fuse it, or take it off, before the model is saved")
+
+
+def _pipeline(backbone: Backbone, half: bool) -> Any:
+    (text,) = backbone.texts
+    modules = {"unet": backbone.unet, "vae": backbone.vae, "text_encoder": text.model}
+    dtype = torch.float16 if half else torch.float32
+    copies = {name: deepcopy(module).to("cpu", dtype) for name, module in modules.items()}
+    refuse_not_finite(copies, f"{backbone.name} as {dtype}")
+    return pipeline_of(copies, [text.tokenizer], scheduler_of(backbone.prediction))
+
+
+def _move(made: Path, target: Path) -> None:
+    """All files of `made` into `target`, each whole or not there, the index last."""
+    for path in sorted((path for path in made.rglob("*") if path.is_file()), key=lambda path: path.name == INDEX):
+        write_bytes(path.read_bytes(), target / path.relative_to(made))
