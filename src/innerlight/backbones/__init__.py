@@ -8,7 +8,7 @@ from innerlight.backbones.context import Context
 from innerlight.backbones.loading import load
 from innerlight.backbones.noise import NoiseLevels, ddim_step
 from innerlight.backbones.saving import save_pipeline
-from innerlight.backbones.schedulers import StepRule
+from innerlight.backbones.schedulers import StepRule, scheduler_named
 
 __all__ = [
     "WEIGHTS",
@@ -23,5 +23,6 @@ __all__ = [
     "ddim_step",
     "load",
     "save_pipeline",
+    "scheduler_named",
     "widen_input",
 ]

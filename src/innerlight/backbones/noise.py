@@ -48,13 +48,13 @@ class NoiseLevels:
         return signal * noise - sigma * clean
 
     def noise_of(self, estimate: Tensor, noisy: Tensor, t: Tensor, prediction: str) -> Tensor:
-        """eps by a network's estimate of what it predicts."""
+        """eps by a network's estimate of what it predicts; of channels that `noisy` has beside, nothing is estimated."""
         if prediction == "epsilon":
             return estimate
         if prediction != "v_prediction":
             raise InputError(f"prediction: expected one of {', '.join(PREDICTIONS)}, got {prediction!r}")
         signal, sigma = self.at(t, noisy)
-        return signal * estimate + sigma * noisy
+        return signal * estimate + sigma * (noisy if noisy.shape == estimate.shape else noisy[:, : estimate.shape[1]])
 
     def clean_of(self, noise: Tensor, noisy: Tensor, t: Tensor) -> Tensor:
         """x_0 by eps."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Sequence
 from copy import deepcopy
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from innerlight.types import InputError
+from innerlight.types import InputError, NotFoundError
 
 
 class StepRule:
@@ -66,3 +67,20 @@ class StepRule:
         if hasattr(other, "set_begin_index"):
             other.set_begin_index(index)
         return other
+
+
+def scheduler_named(name: str) -> Any:
+    """A scheduler of diffusers by the name of its class, with the noise levels of Stable Diffusion."""
+    import diffusers
+
+    known = [one for one in dir(diffusers) if one.endswith("Scheduler")]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.3)
+        raise NotFoundError(f"no scheduler {name!r} in diffusers; did you mean {', '.join(near)}?")
+    settings = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    kind = getattr(diffusers, name)
+    wanted = inspect.signature(kind).parameters
+    if not settings.keys() <= wanted.keys():
+        raise InputError(f"{name} is for another kind of noise than Stable Diffusion's; use DDIMScheduler, say")
+    more = {"clip_sample": False, "steps_offset": 1, "set_alpha_to_one": False, "skip_prk_steps": True}
+    return kind(**settings, **{key: value for key, value in more.items() if key in wanted})

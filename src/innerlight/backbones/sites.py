@@ -70,8 +70,9 @@ def _attention(site: Any, transformer: Any, path: str) -> Iterator[dict[str, Any
     if transformer is None:
         return
     for number, block in enumerate(transformer.transformer_blocks):
-        for name, kind in (("attn1", "self"), ("attn2", "text")):
+        for name in ("attn1", "attn2"):
             attention = getattr(block, name)
             if attention is not None:
+                kind = "text" if attention.is_cross_attention else "self"
                 where = f"{path}.transformer_blocks.{number}.{name}"
                 yield site(kind, attention.inner_dim, where, heads=attention.heads)

@@ -7,11 +7,13 @@ import sys
 import typer
 
 from innerlight import __version__
-from innerlight.cli import demo, embedded, evidence, world
+from innerlight.cli import bench, demo, embedded, evidence, models, world
+from innerlight.cli._methods import MethodGroup
 from innerlight.types import InnerlightError
 
 app = typer.Typer(
     name="innerlight",
+    cls=MethodGroup,
     help="Read, steer, teach and recognise with the representations inside text-to-image diffusion models.",
     no_args_is_help=True,
     add_completion=False,
@@ -20,6 +22,11 @@ app = typer.Typer(
 )
 app.add_typer(world.app, name="world")
 app.add_typer(embedded.app, name="embedded")
+app.command("inspect")(models.inspect)
+app.command("generate")(models.generate)
+app.command("invert")(models.invert)
+app.command("methods")(models.methods)
+app.command("bench")(bench.run)
 app.command("evidence")(evidence.show)
 app.command("demo")(demo.write)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import torch
@@ -94,8 +95,8 @@ def from_image(
     """SDEdit (Meng et al. 2022, arXiv:2108.01073): noise added up to `strength` of the way, then taken away under
     another prompt. Strength 0 gives the picture as the VAE keeps it, 1 begins at the noisiest step.
     """
-    if not 0 <= strength <= 1:
-        raise InputError(f"strength: expected 0 to 1, got {strength}")
+    if not isinstance(strength, Real) or not 0 <= strength <= 1:
+        raise InputError(f"strength: expected 0 to 1, got {strength!r}")
     clean = backbone.encode(pictures, size)
     texts = prompts_of(prompts)
     texts = texts * len(clean) if len(texts) == 1 else texts
@@ -111,10 +112,11 @@ def from_image(
     noise = draw(generators, clean.shape[1:], clean)
     start = clean
     if first < total:
+        first -= first % getattr(rule, "order", 1)  # some rules take a step in two halves
         at = torch.tensor([rule.timesteps[first]], device=clean.device)
         noisy = backbone.levels.noisy(clean, noise, at)
         # a rule that keeps latents at another scale than the network sees them at
-        start = noisy / (rule.scaled(torch.ones(1, device=clean.device), first))
+        start = noisy / rule.scaled(torch.ones(1, device=clean.device), first)
     rows = rows_for(backbone, texts, terms, negative=negative, size=shape)
     done = run_steps(backbone, rule, {ONLY: start}, rows, terms, {ONLY: generators}, run=run, first=first)[ONLY]
     recipe = recipe_of(backbone, "from_image", texts, seeds, rule, terms, negative=negative, size=shape)
@@ -144,7 +146,7 @@ def rows_for(
 
 def prompts_of(prompts: str | Sequence[str]) -> list[str]:
     """One prompt or several as a list."""
-    texts = [prompts] if isinstance(prompts, str) else list(prompts)
+    texts = [prompts] if isinstance(prompts, str) else list(prompts) if isinstance(prompts, Iterable) else []
     if not texts or not all(isinstance(text, str) for text in texts):
         raise InputError(f"prompts: expected one string or several, got {prompts!r:.60}")
     return texts
@@ -159,7 +161,7 @@ def guidance_of(backbone: Backbone, guidance: float | Guidance | None) -> Guidan
     """Guidance as given, or of the model's own weight."""
     if isinstance(guidance, Guidance):
         return guidance
-    return Guidance(float(backbone.calibration.get("guidance", GUIDANCE) if guidance is None else guidance))
+    return Guidance(backbone.calibration.get("guidance", GUIDANCE) if guidance is None else guidance)
 
 
 def recipe_of(

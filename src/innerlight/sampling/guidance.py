@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
@@ -44,8 +45,8 @@ class Guidance:
     terms: tuple[Term, ...] = ()
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.weight):
-            raise InputError(f"guidance: expected a number, got {self.weight}")
+        if not isinstance(self.weight, Real) or not math.isfinite(self.weight):
+            raise InputError(f"guidance: expected a number, got {self.weight!r}")
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -97,6 +98,8 @@ class ClassifierGuidance:
             score = self.log_probability(asked, step.timestep)
             if score.shape != (len(latents),):
                 raise InputError(f"log_probability: expected {len(latents)} numbers, got shape {tuple(score.shape)}")
+            if not score.requires_grad:
+                return None
             (gradient,) = torch.autograd.grad(score.sum(), latents, allow_unused=True)
         if gradient is None:  # a score that does not depend on the latents
             return None
@@ -111,7 +114,8 @@ class SelfAttentionGuidance:
     threshold: float = 1.0  # of attention mass per cell, whose mean is 1
     sigma: float | None = None  # of the blur, in latent cells; None: a 64th of the side
     read: Read = field(
-        default_factory=lambda: Read("mid.*.0.self", "probabilities", reduce=KeyMass(), when=main_passes, name="SAG")
+        default_factory=lambda: Read("mid.*.0.self", "probabilities", reduce=KeyMass(), when=main_passes, name="SAG"),
+        repr=False,
     )
 
     def reads(self, backbone: Backbone) -> Sequence[Read]:
@@ -122,11 +126,12 @@ class SelfAttentionGuidance:
     def __call__(self, step: Step, stream: str) -> Tensor | None:
         if self.scale == 0:
             return None
-        row = [row for row in step.rows if row.stream == stream][0]  # uncond under guidance, else the only one
+        row = next(row for row in step.rows if row.stream == stream)  # uncond under guidance, else the only one
         noise = step.estimates[row.name]
         latents = step.scaled(stream)
         clean = (latents - (1 - step.abar) ** 0.5 * noise) / step.abar**0.5
-        blurred = gaussian_blur(clean, self.sigma or max(latents.shape[-2:]) / 64)
+        sigma = max(latents.shape[-2:]) / 64 if self.sigma is None else self.sigma
+        blurred = gaussian_blur(clean, sigma)
         masked = torch.where(self._mask(step, row.name, latents), blurred, clean)
         degraded = step.abar**0.5 * masked + (1 - step.abar) ** 0.5 * noise
         other = step.denoise([row], {stream: degraded})[row.name]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from innerlight.backbones import Backbone, Context
+from innerlight.backbones import Backbone, Context, NotFiniteError
 from innerlight.sampling.guidance import Guidance
 from innerlight.sampling.run import Run
 from innerlight.sampling.steppers import Generators, Stepper
@@ -49,6 +50,7 @@ class Step:
     steps: int
     estimates: dict[str, Tensor] = field(default_factory=dict)  # noise by row name, of the main pass
     noise: dict[str, Tensor] = field(default_factory=dict)  # by stream, after the combination
+    shown: dict[str, Tensor] = field(default_factory=dict)  # by stream, what the main pass was shown
     seen: Tap | None = None  # what the guidance's own taps kept
 
     @property
@@ -67,10 +69,7 @@ class Step:
 
     def clean(self, stream: str = ONLY) -> Tensor:
         """The clean latents that the combined noise promises."""
-        return self._clean(self.scaled(stream), self.noise[stream])
-
-    def _clean(self, latents: Tensor, noise: Tensor) -> Tensor:
-        return (latents - (1 - self.abar) ** 0.5 * noise) / self.abar**0.5
+        return (self.shown[stream] - (1 - self.abar) ** 0.5 * self.noise[stream]) / self.abar**0.5
 
     def scaled(self, stream: str) -> Tensor:
         """A stream's latents as the network is shown them."""
@@ -112,7 +111,8 @@ def run_steps(
     """The latents of each stream after steps `first` to `last` (all). `before` sees a step before its pass, `after`
     when it is done. A pass runs without gradients unless a listener or a term of the guidance asks for them.
     """
-    run = run or Run()
+    _check(latents, rows, generators)
+    run, stepper = run or Run(), copy(stepper)
     current = dict(latents)
     steps = len(stepper.timesteps)
     chosen = range(first, steps if last is None else last)
@@ -124,15 +124,38 @@ def run_steps(
             for listener in before:
                 listener(step)
             with torch.no_grad():
-                step.estimates = step.denoise(rows, passing="main")
+                step.shown = {stream: step.scaled(stream) for stream in step.latents}
+                step.estimates = step.denoise(step.rows, step.shown, passing="main")
             step.noise = {stream: guidance(step, stream) for stream in current}
             with torch.no_grad():
                 step.latents = {
                     stream: stepper.step(value.detach(), step.noise[stream].detach(), index, generators[stream])
                     for stream, value in step.latents.items()
                 }
+            _check_finite(step)
             for listener in (*after, run.on_step):
                 listener(step)
             current = step.latents
             advance()
     return current
+
+
+def _check(latents: Mapping[str, Tensor], rows: Sequence[Row], generators: Mapping[str, Generators]) -> None:
+    """Streams have rows and generators, and rows have names of their own."""
+    names = [row.name for row in rows]
+    if len(set(names)) != len(names):
+        raise InputError(f"rows: expected different names, got {', '.join(names)}")
+    if not set(latents) == {row.stream for row in rows} <= set(generators):
+        raise InputError(
+            f"streams: expected rows and generators for {', '.join(latents) or 'none'}, "
+            f"got rows for {', '.join(row.stream for row in rows) or 'none'} and generators for {', '.join(generators)}"
+        )
+
+
+def _check_finite(step: Step) -> None:
+    for stream, value in step.latents.items():
+        if not torch.isfinite(value).all():
+            raise NotFiniteError(
+                f"step {step.index} of {step.steps} (timestep {step.timestep}): the latents of {stream!r} are no "
+                "longer numbers; use a smaller guidance, or float32: load(dtype=...)"
+            )

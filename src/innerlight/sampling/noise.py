@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -14,7 +15,10 @@ SMALLEST_SINE = 1e-3  # below it two noises lie in one line, and an arc between 
 
 def seeds_of(seed: int | Sequence[int], count: int) -> tuple[int, ...]:
     """One seed an image: those given, or `seed`, `seed + 1`, ..."""
-    seeds = tuple(seed + k for k in range(count)) if isinstance(seed, int) else tuple(int(one) for one in seed)
+    given = [int(seed) + k for k in range(count)] if isinstance(seed, Integral) else seed
+    if not isinstance(given, Sequence) or not all(isinstance(one, Integral) for one in given):
+        raise InputError(f"seed: expected a whole number, or one for each image; got {seed!r:.60}")
+    seeds = tuple(int(one) for one in given)
     if len(seeds) != count:
         raise InputError(f"seed: expected one number, or {count}, one for each image; got {len(seeds)}")
     if any(not 0 <= one < 2**63 for one in seeds):

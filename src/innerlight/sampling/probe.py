@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from innerlight.maps import WordMap
 from innerlight.prompts import tokens_of_word
 from innerlight.sampling.noise import draw, generators_of, seeds_of
 from innerlight.taps import Moment, Read, Rows, Write, tapped
+from innerlight.taps.sites import Grid
+from innerlight.taps.tapping import FEATURE
 from innerlight.types import InputError
 
 
@@ -24,7 +27,7 @@ class Seen:
 
     backbone: Backbone
     context: Context
-    latent: tuple[int, int]
+    latent: Grid
     kept: Mapping[Read, Mapping[Any, Any]]
 
     def __getitem__(self, read: Read) -> Mapping[Any, Any]:
@@ -42,18 +45,17 @@ class Seen:
     def features(self, read: Read) -> Tensor:
         """What was read at the only site as (n, c, rows, columns), whatever the order of its axes."""
         values = self.values(read)
-        if values.ndim == 4:
+        if read.what == FEATURE:
             return values
-        ((site, _),) = self.kept[read].items()
-        return values.mT.unflatten(-1, self.backbone.sites[site].grid(self.latent))
+        if read.what == "mixed":
+            values = values.transpose(1, 2).flatten(2)  # (n, cells, channels)
+        return values.mT.unflatten(-1, self._grid(next(iter(self.kept[read]))))
 
     def word(self, read: Read, word: str, *, image: int = 0) -> WordMap:
-        """The map of a word in a read of text attention (HeadMean, all tokens): sites are averaged at the finest grid."""
+        """A word's map in a read of text attention (HeadMean, all tokens): the mean of sites, on the finest grid."""
         tokens = self.context.tokens[image][0]
         positions = list(tokens_of_word(tokens, word))
-        grids = {
-            key: key if isinstance(key, tuple) else self.backbone.sites[key].grid(self.latent) for key in self[read]
-        }
+        grids = {key: self._grid(key) for key in self[read]}
         finest = max(grids.values())
         parts = []
         for key, values in self[read].items():
@@ -62,6 +64,10 @@ class Seen:
         shrink = self.backbone.shrink
         size = (self.latent[0] * shrink, self.latent[1] * shrink)
         return WordMap(word, np.asarray(torch.stack(parts).mean(0).cpu()), size)
+
+    def _grid(self, key: str | Grid) -> Grid:
+        """Cells of what was kept for a site, or for a grid."""
+        return self.backbone.sites[key].grid(self.latent) if isinstance(key, str) else key
 
 
 def probe(
@@ -81,10 +87,15 @@ def probe(
     `noise`: a seed, one for each picture, the noise itself, or None for clean latents under the label t. With `draws`
     each picture is seen under so many noises, and what was read is their mean.
     """
-    if not 0 <= t < len(backbone.levels):
-        raise InputError(f"t: expected 0 to {len(backbone.levels) - 1}, got {t}")
-    if draws < 1 or (draws > 1 and not isinstance(noise, int)):
+    if not isinstance(t, Integral) or not 0 <= t < len(backbone.levels):
+        raise InputError(f"t: expected a whole number from 0 to {len(backbone.levels) - 1}, got {t!r}")
+    if not isinstance(draws, Integral) or draws < 1 or (draws > 1 and not isinstance(noise, int)):
         raise InputError(f"draws: expected 1, or more with a seed for the noise; got {draws} with noise={noise!r:.40}")
+    if draws > 1 and any(isinstance(item, Read) and (item.keep == "all" or item.what == "heads") for item in items):
+        raise InputError("draws: what is kept one by one (heads, keep='all') has no mean over draws; use draws=1")
+    channels = backbone.unet.config.in_channels
+    if latents.ndim != 4 or latents.shape[1] != channels:
+        raise InputError(f"latents: expected (n, {channels}, rows, columns), got shape {tuple(latents.shape)}")
     size = (latents.shape[-2] * backbone.shrink, latents.shape[-1] * backbone.shrink)
     count = len(latents)
     texts = [prompts] * count if isinstance(prompts, str) else list(prompts)
@@ -108,7 +119,7 @@ def probe(
         read: {key: value / draws if draws > 1 else value for key, value in found.items()}
         for read, found in sums.items()
     }
-    return Seen(backbone, told, tuple(latents.shape[-2:]), kept)
+    return Seen(backbone, told, (latents.shape[-2], latents.shape[-1]), kept)
 
 
 def _noised(backbone: Backbone, latents: Tensor, t: int, noise: int | Sequence[int] | Tensor | None) -> Tensor:
@@ -116,6 +127,8 @@ def _noised(backbone: Backbone, latents: Tensor, t: int, noise: int | Sequence[i
         return latents
     if not isinstance(noise, Tensor):
         noise = draw(generators_of(seeds_of(noise, len(latents))), latents.shape[1:], latents)
+    if noise.shape != latents.shape:
+        raise InputError(f"noise: expected shape {tuple(latents.shape)}, got {tuple(noise.shape)}")
     return backbone.levels.noisy(latents, noise, torch.tensor([t], device=latents.device))
 
 

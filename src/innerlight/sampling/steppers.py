@@ -16,7 +16,10 @@ Generators = Sequence[torch.Generator]
 
 
 class Stepper(Protocol):
-    """The timesteps of a run, noisy to clean, and the rule that leads from each to the next."""
+    """The timesteps of a run, noisy to clean, and the rule that leads from each to the next.
+
+    Each run takes a copy (`copy.copy`): one that keeps a history begins without it there.
+    """
 
     @property
     def timesteps(self) -> Sequence[int]: ...
@@ -35,7 +38,7 @@ class Stepper(Protocol):
 
 
 class Ddim:
-    """Song et al. 2021, arXiv:2010.02502. eta 0 is deterministic, 1 as random as DDPM. Ends at the level of timestep 0."""
+    """Song et al. 2021, arXiv:2010.02502. eta 0 is deterministic, 1 as random as DDPM. Ends at timestep 0's level."""
 
     def __init__(self, levels: NoiseLevels, steps: int, eta: float = 0.0) -> None:
         if not 0 <= eta <= 1:
@@ -71,7 +74,7 @@ class Ddpm:
             raise InputError(f"variance: expected small or large, got {variance!r}")
         self.levels, self.variance = levels, variance
         self.timesteps: Sequence[int] = (
-            [t - 1 for t in levels.timesteps(steps)] if steps < len(levels) else _all(levels)
+            _all(levels) if steps == len(levels) else [t - 1 for t in levels.timesteps(steps)]
         )
 
     def start(self, noise: Tensor) -> Tensor:

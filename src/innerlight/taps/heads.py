@@ -27,7 +27,10 @@ class Heads:
     scale: float | None = None  # None: 1 / sqrt(d)
 
     def take(self, rows: Sequence[int]) -> Heads:
-        """Some of the rows."""
+        """Some of the rows, each with a q and k of its own."""
+        if self.shared:
+            q, k = (part.expand(len(self.v), -1, -1, -1) for part in (self.q, self.k))
+            return replace(self, q=q, k=k).take(rows)
         wanted = list(rows)
         bias = self.bias
         if bias is not None and bias.ndim == 4 and bias.shape[0] == self.v.shape[0]:

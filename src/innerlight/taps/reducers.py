@@ -72,7 +72,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class KeyMass:
-    """(rows, keys): how much attention each key gets, mean over heads, summed over queries; 1 on average in a self map."""
+    """(rows, keys): the attention each key gets, mean over heads, summed over queries; 1 on average in a self map."""
 
     axis: int | None = None
 
@@ -89,6 +89,10 @@ class TopKeys:
 
     count: int
     axis: int | None = 1
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise InputError(f"count: expected at least 1, got {self.count}")
 
     def shape(self, full: Shape) -> tuple[int, ...]:
         rows, _, queries, keys = full
@@ -112,8 +116,20 @@ class Everything:
         return chunk
 
 
+def apart(part: Tensor, chunk: Tensor) -> Tensor:
+    """A part that is no window on the chunk, which would keep all of it."""
+    shared = part.untyped_storage().data_ptr() == chunk.untyped_storage().data_ptr()
+    return part.clone() if shared else part
+
+
+def collect(reducer: Reducer, parts: list[Tensor], part: Tensor) -> None:
+    """One chunk's part goes to the others."""
+    if reducer.axis is None and parts:
+        parts[0] = parts[0] + part
+    else:
+        parts.append(part)
+
+
 def join(reducer: Reducer, parts: Sequence[Tensor]) -> Tensor:
     """What is kept of all chunks."""
-    if reducer.axis is None:
-        return torch.stack(list(parts)).sum(0)
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=reducer.axis)
+    return parts[0] if reducer.axis is None or len(parts) == 1 else torch.cat(list(parts), dim=reducer.axis)

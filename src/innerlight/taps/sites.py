@@ -51,8 +51,6 @@ class Site:
 class Sites(Mapping[str, Site]):
     """All sites of one network, in the order of execution, and the roles that methods ask for."""
 
-    __eq__, __hash__ = object.__eq__, object.__hash__  # two networks are never the same
-
     def __init__(self, root: nn.Module, sites: Iterable[Site], latent: Grid) -> None:
         self.root, self.latent = root, latent  # `latent`: the model's default size
         self._by_name = {site.name: site for site in sorted(sites, key=lambda site: site.order)}
@@ -63,6 +61,12 @@ class Sites(Mapping[str, Site]):
             raise NotFoundError(f"no site {name!r}; did you mean {', '.join(near or list(self._by_name)[:3])}?")
         return self._by_name[name]
 
+    def __eq__(self, other: object) -> bool:  # two networks are never the same
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_name)
 
@@ -72,6 +76,8 @@ class Sites(Mapping[str, Site]):
     def select(self, wanted: str | Sequence[str]) -> tuple[Site, ...]:
         """Sites by name, by pattern (`up.*.text`) or by role and kind (`semantic.text`), in the order of execution."""
         patterns = [wanted] if isinstance(wanted, str) else list(wanted)
+        if not patterns:
+            raise InputError("sites: expected a name, a pattern, a role, or several; got none")
         names = {name for pattern in patterns for name in self._names(pattern)}
         return tuple(site for site in self._by_name.values() if site.name in names)
 
@@ -87,37 +93,43 @@ class Sites(Mapping[str, Site]):
         return [self[pattern].name]
 
     def role(self, role: str, kind: str | None = None) -> tuple[Site, ...]:
-        """The sites that play a role on this network.
+        """The sites that play a role on this network, of one kind if one is named.
 
         semantic: the coarsest decoder level with attention and at least 8 x 8 cells at the default size;
         appearance: the finest decoder level with self-attention; layout: decoder self-attention from the one to the
         other; match: the decoder feature whose grid is half the latent's.
         """
+        found = self._playing(role)
+        if kind is not None:
+            found = [site for site in found if site.kind == kind]
+        if not found:
+            what = f"{role}.{kind}" if kind else role
+            raise InputError(f"this network has no site for the role {what}; name one of its sites: {', '.join(self)}")
+        return tuple(found)
+
+    def _playing(self, role: str) -> list[Site]:
         decoder = [site for site in self._by_name.values() if site.branch == "up"]
         attention = [site for site in decoder if site.kind in ATTENTION]
         if role == "match":
-            found = [site for site in decoder if site.kind == "output" and site.grid_stride == 2]
-            return tuple(found[:1]) or self._lacks(role)
+            return [site for site in decoder if site.kind == "output" and site.grid_stride == 2][:1]
         if role == "layout":
-            return tuple(site for site in attention if site.kind == "self" and site.stride <= self._semantic(attention))
-        if role not in ROLES:
-            raise NotFoundError(f"no role {role!r}; roles are {', '.join(ROLES)}")
-        stride = self._semantic(attention) if role == "semantic" else min(s.stride for s in attention)
-        found = [site for site in attention if site.stride == stride and kind in (None, site.kind)]
-        return tuple(found) or self._lacks(f"{role}.{kind}")
+            return [site for site in attention if site.kind == "self" and site.stride <= self._semantic(attention)]
+        if role == "semantic":
+            return [site for site in attention if site.stride == self._semantic(attention)]
+        if role == "appearance":
+            finest = min((site.stride for site in attention if site.kind == "self"), default=0)
+            return [site for site in attention if site.stride == finest]
+        raise NotFoundError(f"no role {role!r}; roles are {', '.join(ROLES)}")
 
     def _semantic(self, attention: Sequence[Site]) -> int:
         wide = [site.stride for site in attention if min(site.grid(self.latent)) >= 8]
         return max(wide) if wide else min((site.stride for site in attention), default=1)
 
-    def _lacks(self, what: str) -> tuple[Site, ...]:
-        raise InputError(f"this network has no site for the role {what}; name one of its sites: {', '.join(self)}")
-
     def __str__(self) -> str:
         """A table: name, grid at the default size, channels, heads, roles."""
         roles: dict[str, list[str]] = {}
         for role in ROLES:
-            for site in self.role(role):
+            for site in self._playing(role):
                 roles.setdefault(site.name, []).append(role)
         lines = [("site", "grid", "width", "heads", "roles")]
         for site in self._by_name.values():

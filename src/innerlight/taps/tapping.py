@@ -23,9 +23,10 @@ from innerlight.taps.heads import Heads
 from innerlight.taps.moment import Moment, Rows
 from innerlight.taps.reducers import HeadMean, Reducer
 from innerlight.taps.sites import ATTENTION, Grid, Site, Sites
-from innerlight.types import InnerlightError, InputError
+from innerlight.types import InnerlightError, InputError, NotFoundError
 
-INSIDE = ("heads", "logits", "probabilities", "mixed")  # where q, k and v meet
+OPENED = ("logits", "probabilities")  # what the fused kernel never shows
+INSIDE = ("heads", *OPENED, "mixed")  # where q, k and v meet
 CONTEXTS = ("key_context", "value_context", "context")
 AROUND = ("input", *CONTEXTS, "output")
 FEATURE = "features"
@@ -148,10 +149,12 @@ class Tap:
         self._count: dict[tuple[Read, Any], int] = {}
 
     def __getitem__(self, read: Read) -> Mapping[Any, Any]:
+        if read not in self._kept:
+            raise NotFoundError(f"{read.name} of {read.sites!r} is not among the reads of this block")
         found = self._kept[read]
         if read.keep != "mean":
             return found
-        return {key: value / self._count[read, key] for key, value in found.items()}  # type: ignore[operator]
+        return {key: value / self._count[read, key] for key, value in found.items() if isinstance(value, Tensor)}
 
     def counts(self, read: Read) -> dict[Any, int]:
         """How many values went into what was kept, by site or grid."""
@@ -161,57 +164,82 @@ class Tap:
         """Where a pass may end: the place of the last site that is read in it."""
         if not self.stop:
             return None
-        return max((places[-1].order for read, places in self.reads.items() if read.when(moment)), default=None)
+        wanted = (places[-1].order for read, places in self.reads.items() if _applies(read, moment))
+        return max(wanted, default=None)
 
     def add(self, read: Read, site: Site, value: Any, moment: Moment) -> None:
         """Keep `value`, found at `site`."""
         value = value if read.gradient else _detached(value)
-        if isinstance(value, Tensor) and not torch.isfinite(value).all():
+        if not all(torch.isfinite(part).all() for part in _tensors(value)):
             raise TapError(f"step {moment.step}, {site.name}: not all of {read.what} is finite; try float32")
         key: Any = site.grid(moment.latent) if read.pool == "grid" else site.name
         kept = self._kept[read]
         self._count[read, key] = self._count.get((read, key), 0) + 1
+        # the network's own tensor is not for us to add to, and FreeU writes into features in place
+        borrowed = read.what == FEATURE or (read.adds and not read.reduced)
         if read.keep == "all":
             before = kept.setdefault(key, [])
             assert isinstance(before, list)
-            before.append(value)
+            before.append(value.clone() if borrowed else value)
         elif not read.adds or key not in kept:
-            # what is added to later must not be the network's own tensor
-            kept[key] = value.clone() if read.adds and not read.reduced else value
-        elif read.gradient:
-            kept[key] = kept[key] + value  # type: ignore[operator]
+            kept[key] = value.clone() if borrowed else value
         else:
-            kept[key].add_(value)  # type: ignore[union-attr]
+            total = kept[key]
+            assert isinstance(total, Tensor)
+            if total.shape != value.shape:
+                raise TapError(
+                    f"{site.name}: {read.what} of shape {tuple(value.shape)} cannot be added to {tuple(total.shape)}, "
+                    f"which was kept before for {key}; read it apart (pool='site', keep='last' or 'all')"
+                )
+            kept[key] = total + value if read.gradient else total.add_(value)
 
-    def begin(self, moment: Moment) -> None:
+    def begin(self, moment: Moment, sample: Tensor, states: Tensor | None) -> None:
         """A forward begins: what is kept of the last pass only is forgotten, and the plan is checked."""
         for read in self.reads:
-            if read.keep == "last" and read.when(moment):
+            if read.keep == "last" and _applies(read, moment):
                 self._kept[read].clear()
+                self._count = {key: count for key, count in self._count.items() if key[0] is not read}
         if self.max_bytes is not None:
-            planned = planned_bytes(self.sites, list(self.reads), moment)
+            context = (states.shape[1], states.shape[2]) if states is not None else None
+            planned = planned_bytes(self.sites, list(self.reads), moment, context, sample.element_size())
             if planned > self.max_bytes:
                 raise InputError(
-                    f"reading this would take {planned / 1e6:.1f} MB, more than max_bytes {self.max_bytes / 1e6:.1f} MB; "
+                    f"reading this would take {planned / 1e6:.3g} MB, more than max_bytes "
+                    f"({self.max_bytes / 1e6:.3g} MB); "
                     "read fewer sites, rows or tokens, or reduce them (HeadMean, Tokens, keep='mean')"
                 )
 
 
-def planned_bytes(sites: Sites, reads: Sequence[Read], moment: Moment, tokens: int = 77) -> int:
-    """What the reads will keep of one pass at this moment, in bytes (float32)."""
+def planned_bytes(
+    sites: Sites,
+    reads: Sequence[Read],
+    moment: Moment,
+    context: tuple[int, int] | None = None,
+    number: int = 4,
+) -> int:
+    """What the reads will keep of one pass at this moment, in bytes.
+
+    `context`: tokens and width of the text states (None: 77 of 768); `number`: bytes of one of the network's numbers.
+    """
+    tokens, wide = context or (77, 768)
     total = 0
     for read in reads:
         kept: dict[Any, int] = {}
-        for site in sites.select(read.sites):
+        for site in sites.select(read.sites) if _applies(read, moment) else ():
             rows, columns = site.grid(moment.latent)
-            cells, count = rows * columns, len(moment.rows.of(read.rows))
-            if read.what == "probabilities":
-                keys = cells if site.kind == "self" else tokens
+            cells, count = rows * columns, len(rows_of(read, moment.rows))
+            keys = cells if site.kind == "self" else tokens
+            if read.what == "probabilities":  # always in float32
                 shape = (read.reduce or HeadMean()).shape((count, site.heads, cells, keys))
+                size = 4 * torch.Size(shape).numel()
+            elif read.what == "heads":
+                size = number * count * site.width * (cells + 2 * keys)
+            elif read.what in CONTEXTS:
+                size = number * count * keys * (site.width if site.kind == "self" else wide)
             else:
-                shape = (count, cells, site.width * (3 if read.what == "heads" else 1))
+                size = number * count * cells * site.width
             key = (rows, columns) if read.pool == "grid" else site.name
-            kept[key] = 4 * int(torch.Size(shape).numel())
+            kept[key] = size if read.keep != "all" else kept.get(key, 0) + size
         total += sum(kept.values())
     return total
 
@@ -251,6 +279,11 @@ def open_taps(sites: Sites) -> list[Tap]:
     return [tap for tap in _open.get() if tap.sites is sites]
 
 
+def _applies(read: Read, moment: Moment) -> bool:
+    """Does a pass have something for a read?"""
+    return read.when(moment) and bool(rows_of(read, moment.rows))
+
+
 def rows_of(item: Read | Write, rows: Rows) -> tuple[int, ...]:
     """The rows of this pass that an item is about."""
     return rows.of(item.rows)
@@ -261,6 +294,10 @@ def _check_kind(item: Read | Write, site: Site) -> None:
     if feature != (item.what == FEATURE):
         wanted = FEATURE if feature else f"one of {', '.join(w for w in READABLE if w != FEATURE)}"
         raise InputError(f"{site.name}: expected what={wanted}, got {item.what!r}")
+
+
+def _tensors(value: Any) -> tuple[Tensor, ...]:
+    return (value.q, value.k, value.v) if isinstance(value, Heads) else (value,)
 
 
 def _detached(value: Any) -> Any:

@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from innerlight.taps.heads import Heads, attend
-from innerlight.taps.moment import Moment, told
-from innerlight.taps.reducers import HeadMean, join
+from innerlight.taps.moment import Moment, now, told
+from innerlight.taps.reducers import HeadMean, apart, collect, join
 from innerlight.taps.sites import ATTENTION, Site, Sites
 from innerlight.taps.tapping import (
     CONTEXTS,
     FEATURE,
     INSIDE,
+    OPENED,
     Read,
     Stopped,
     Tap,
@@ -33,13 +34,18 @@ from innerlight.taps.tapping import (
     rows_of,
 )
 
+ENTRY = ("incoming", "skip")  # features that a block is given
+
 
 @dataclass
 class _Forward:
-    """One forward of the network in one thread."""
+    """One forward of a network in one thread; `outer`: the one whose write runs it, if one does."""
 
+    sites: Sites
+    outer: _Forward | None
     moment: Moment
-    ends: dict[int, Tap]  # by place in the order of execution: taps whose last site that is
+    ends: dict[int, Tap] = field(default_factory=dict)  # by place in the order of execution: taps that end there
+    mode: _Inside | None = None  # of the attention module that runs
 
 
 _forward: ContextVar[_Forward | None] = ContextVar("innerlight_forward", default=None)
@@ -62,19 +68,21 @@ _ROOT = ""
 def wired(sites: Sites, names: Iterable[str]) -> Iterator[None]:
     """While open, the named sites have hooks."""
     wires = _wires.setdefault(sites, _Wires())
-    wanted = [_ROOT, *names]
-    with wires.lock:
-        for name in wanted:
-            wires.wanted[name] = wires.wanted.get(name, 0) + 1
-            if name not in wires.handles:
-                wires.handles[name] = _hook_root(sites) if name == _ROOT else _hook(sites, sites[name])
-    depth = len(_inside.get())
+    wanted = dict.fromkeys([_ROOT, *(_place(sites[name]) for name in names)])
+    taken: list[str] = []
+    before = _forward.get()
     try:
-        yield
-    finally:
-        _abandon(depth)
         with wires.lock:
             for name in wanted:
+                if name not in wires.handles:
+                    wires.handles[name] = _hook(sites, name)
+                wires.wanted[name] = wires.wanted.get(name, 0) + 1
+                taken.append(name)
+        yield
+    finally:
+        _abandon(before)
+        with wires.lock:
+            for name in taken:
                 wires.wanted[name] -= 1
                 if not wires.wanted[name]:
                     del wires.wanted[name]
@@ -82,44 +90,68 @@ def wired(sites: Sites, names: Iterable[str]) -> Iterator[None]:
                         handle.remove()
 
 
-def _abandon(depth: int) -> None:
+def _abandon(before: _Forward | None) -> None:
     """Leave what an interrupted forward left open."""
-    for mode in reversed(_inside.get()[depth:]):
-        mode.__exit__(None, None, None)
-    _inside.set(_inside.get()[:depth])
-    _forward.set(None)
+    while (running := _forward.get()) is not None and running is not before:
+        if running.mode is not None:
+            running.mode.__exit__(None, None, None)
+        _forward.set(running.outer)
+
+
+def _place(site: Site) -> str:
+    """Sites that one hook serves have one place: all that enters a block."""
+    return f"{site.path} entry" if site.kind in ENTRY else site.name
+
+
+def _hook(sites: Sites, place: str) -> list[Any]:
+    if place == _ROOT:
+        return _hook_root(sites)
+    served = [site for site in sites.values() if _place(site) == place]
+    try:
+        module = sites.root.get_submodule(served[0].path)
+        projections = [module.get_submodule(name) for name in ("to_k", "to_v")] if served[0].kind in ATTENTION else []
+    except AttributeError as error:
+        raise TapError(f"{served[0].name} is gone: {error}; open the network anew, or build its sites again") from error
+    if projections:
+        return _hook_attention(sites, served[0], module, projections)
+    return _hook_entry(sites, served, module) if served[0].kind in ENTRY else _hook_feature(sites, served[0], module)
+
+
+# A hook that another thread puts on or takes off while a module runs may be called without its keyword arguments;
+# in a thread that wants something of the module it never is.
 
 
 def _hook_root(sites: Sites) -> list[Any]:
     """The network's own forward: says how large the latent is, and how the rows are called."""
 
-    def enter(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def enter(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
         taps = open_taps(sites)
-        if not taps:
+        if not taps or kwargs is None:
             return
+        running = _Forward(sites, _forward.get(), now())
+        _forward.set(running)  # first: `leave` takes it off, whatever comes next
         if torch.is_grad_enabled() and getattr(module, "is_gradient_checkpointing", False):
-            raise TapError("gradient checkpointing runs parts of a pass twice, the second time behind the taps' back; "
-                           "switch it off (unet.disable_gradient_checkpointing()) or run without gradients")  # fmt: skip
+            raise TapError(
+                "gradient checkpointing runs parts of a pass twice, the second time behind the taps' back; "
+                "switch it off (unet.disable_gradient_checkpointing()) or run without gradients"
+            )
         sample = args[0] if args else kwargs["sample"]
-        moment = told(tuple(sample.shape[-2:]), len(sample))
+        states = kwargs.get("encoder_hidden_states")
+        running.moment = told(tuple(sample.shape[-2:]), len(sample))
         for tap in taps:
-            tap.begin(moment)
-        ends = {order: tap for tap in taps if (order := tap.last_site(moment)) is not None}
-        _forward.set(_Forward(moment, ends))
+            tap.begin(running.moment, sample, states)
+        running.ends = {order: tap for tap in taps if (order := tap.last_site(running.moment)) is not None}
 
     def leave(module: Any, args: Any, output: Any) -> None:
         del module, args, output
-        _forward.set(None)
+        running = _forward.get()
+        if running is not None and running.sites is sites and open_taps(sites):
+            _forward.set(running.outer)
 
     return [
         sites.root.register_forward_pre_hook(enter, with_kwargs=True),
         sites.root.register_forward_hook(leave, always_call=True),
     ]
-
-
-def _hook(sites: Sites, site: Site) -> list[Any]:
-    module = sites.root.get_submodule(site.path)
-    return _hook_attention(sites, site, module) if site.kind in ATTENTION else _hook_feature(sites, site, module)
 
 
 # Features
@@ -134,34 +166,36 @@ def _hook_feature(sites: Sites, site: Site, module: nn.Module) -> list[Any]:
             return None
         return (changed, *output[1:]) if isinstance(output, tuple) else changed
 
-    def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        del module
-        if site.kind == "incoming":
-            kwargs = {**kwargs, "hidden_states": _pass_by(sites, site, FEATURE, kwargs["hidden_states"])}
-        else:
-            skips = list(kwargs["res_hidden_states_tuple"])
-            at = -1 - _ordinal_in_block(sites, site)
-            skips[at] = _pass_by(sites, site, FEATURE, skips[at])
-            kwargs = {**kwargs, "res_hidden_states_tuple": tuple(skips)}
-        return args, kwargs
-
-    if site.kind in ("incoming", "skip"):
-        return [module.register_forward_pre_hook(before, with_kwargs=True)]
     return [module.register_forward_hook(after)]
 
 
-def _ordinal_in_block(sites: Sites, site: Site) -> int:
-    """Blocks take their skips from the last to the first."""
-    of_block = [other.order for other in sites.values() if other.path == site.path and other.kind == "skip"]
-    return sorted(of_block).index(site.order)
+def _hook_entry(sites: Sites, served: list[Site], module: nn.Module) -> list[Any]:
+    """What enters a block: the state from below, then its skips, which are taken from the last to the first."""
+
+    def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
+        del module
+        if not open_taps(sites) or kwargs is None:
+            return None
+        kwargs = {**kwargs, "res_hidden_states_tuple": list(kwargs["res_hidden_states_tuple"])}
+        at = 0
+        for site in served:
+            if site.kind == "incoming":
+                kwargs["hidden_states"] = _pass_by(sites, site, FEATURE, kwargs["hidden_states"])
+            else:
+                at -= 1
+                skips = kwargs["res_hidden_states_tuple"]
+                skips[at] = _pass_by(sites, site, FEATURE, skips[at])
+        return args, {**kwargs, "res_hidden_states_tuple": tuple(kwargs["res_hidden_states_tuple"])}
+
+    return [module.register_forward_pre_hook(before, with_kwargs=True)]
 
 
 # Attention
 
 
-def _hook_attention(sites: Sites, site: Site, module: nn.Module) -> list[Any]:
-    def enter(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not open_taps(sites):
+def _hook_attention(sites: Sites, site: Site, module: nn.Module, projections: list[nn.Module]) -> list[Any]:
+    def enter(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
+        if not open_taps(sites) or kwargs is None:
             return None
         states = args[0] if args else kwargs["hidden_states"]
         changed = _pass_by(sites, site, "input", states)
@@ -171,22 +205,24 @@ def _hook_attention(sites: Sites, site: Site, module: nn.Module) -> list[Any]:
                 "undo it: unet.unfuse_qkv_projections()"
             )
         mode = _Inside(sites, site)
-        _inside.set((*_inside.get(), mode))
-        mode.__enter__()
+        if mode.items:
+            mode.__enter__()
+            _running(site).mode = mode
         if changed is states:
             return None
         return ((changed, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": changed})
 
     def leave(module: Any, args: Any, output: Any) -> Any:
         del module, args
-        if not open_taps(sites) or not _inside.get():
+        running = _forward.get()
+        if running is None or running.sites is not sites or not open_taps(sites):
             return None
-        *outer, mode = _inside.get()
-        _inside.set(tuple(outer))
-        mode.__exit__(None, None, None)
+        mode, running.mode = running.mode, None
+        if mode is not None:
+            mode.__exit__(None, None, None)
         if output is None:  # the forward failed
             return None
-        if mode.wanted and not mode.calls:
+        if mode is not None and not mode.calls:
             raise TapError(
                 f"{site.name}: attention ran, but not through torch's scaled_dot_product_attention, so nothing inside "
                 "it can be seen; switch off attention slicing, xformers and other processors: "
@@ -199,8 +235,13 @@ def _hook_attention(sites: Sites, site: Site, module: nn.Module) -> list[Any]:
         def enter_projection(module: Any, args: tuple[Any, ...]) -> Any:
             del module
             changed = args[0]
+            mode = _running(site).mode if open_taps(sites) else None
+            if mode is not None:
+                mode.asleep = True  # a write may run another network
             for kind in ("context", what):
                 changed = _pass_by(sites, site, kind, changed)
+            if mode is not None:
+                mode.asleep = False
             return None if changed is args[0] else (changed, *args[1:])
 
         return enter_projection
@@ -209,8 +250,8 @@ def _hook_attention(sites: Sites, site: Site, module: nn.Module) -> list[Any]:
         module.register_forward_pre_hook(enter, with_kwargs=True),
         module.register_forward_hook(leave, always_call=True),
     ]
-    for name, what in (("to_k", "key_context"), ("to_v", "value_context")):
-        handles.append(getattr(module, name).register_forward_pre_hook(context(what)))
+    for projection, what in zip(projections, ("key_context", "value_context"), strict=True):
+        handles.append(projection.register_forward_pre_hook(context(what)))
     return handles
 
 
@@ -219,18 +260,17 @@ class _Inside(TorchFunctionMode):
 
     def __init__(self, sites: Sites, site: Site) -> None:
         super().__init__()
-        self.sites, self.site, self.calls = sites, site, 0
+        self.sites, self.site, self.calls, self.asleep = sites, site, 0, False
         self.items = [(tap, item) for tap, item in _items(sites, site) if item.what in INSIDE]
-        self.wanted = bool(self.items)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is not F.scaled_dot_product_attention:
+        if func is not F.scaled_dot_product_attention or self.asleep:
             return func(*args, **kwargs)
         self.calls += 1
-        if self.calls > 1 or not self.wanted:
+        if self.calls > 1:
             return func(*args, **kwargs)
         return self._attention(func, *args, **kwargs)
 
@@ -251,7 +291,7 @@ class _Inside(TorchFunctionMode):
         original = Heads(query, key, value, attn_mask, scale)
         moment = _running(self.site).moment
         out, heads = self._fused(original, func, moment)
-        opened = [(tap, item) for tap, item in self.items if item.what in ("logits", "probabilities")]
+        opened = [(tap, item) for tap, item in self.items if item.what in OPENED]
         if opened:
             out = self._in_the_open(opened, heads, out, moment)
         for tap, item in self._of("heads", Read):
@@ -282,6 +322,8 @@ class _Inside(TorchFunctionMode):
             return out
         here = heads.take(present, self.site)
         reads = [(tap, item, rows_of(item, moment.rows)) for tap, item in opened if isinstance(item, Read)]
+        for _, item, rows in reads:  # refuses bad settings
+            (item.reduce or HeadMean()).shape((len(rows), here.q.shape[1], here.q.shape[2], here.k.shape[2]))
         parts: dict[Read, list[Tensor]] = {item: [] for _, item, _ in reads}
         mixed: list[Tensor] = []
         for queries in here.chunks():
@@ -289,14 +331,13 @@ class _Inside(TorchFunctionMode):
             chunk = _rewritten(opened, "probabilities", logits.softmax(-1), present, self.site, moment, queries)
             for _, item, rows in reads:
                 own = chunk if rows == present else chunk[[present.index(row) for row in rows]]
-                part = (item.reduce or HeadMean()).part(own)
-                parts[item].append(part if item.gradient else part.detach())
+                reducer = item.reduce or HeadMean()
+                part = apart(reducer.part(own), own)
+                collect(reducer, parts[item], part if item.gradient else part.detach())
             if written:
                 mixed.append(here.mix(chunk, queries))
-        for tap, item, rows in reads:
-            reducer = item.reduce or HeadMean()
-            reducer.shape((len(rows), here.q.shape[1], here.q.shape[2], here.k.shape[2]))  # refuses bad settings
-            tap.add(item, self.site, join(reducer, parts[item]), moment)
+        for tap, item, _ in reads:
+            tap.add(item, self.site, join(item.reduce or HeadMean(), parts[item]), moment)
         if not written:
             return out
         replaced = torch.cat(mixed, dim=2)[[present.index(row) for row in written]]
@@ -319,16 +360,13 @@ class _Patchwork:
         """Some rows as one Heads, which they must fit in."""
         for own, heads in self.patches:
             if set(rows) <= set(own):
-                return heads if rows == own else heads.take([own.index(row) for row in rows])
+                return heads.take([own.index(row) for row in rows])
             if set(rows) & set(own):
                 raise TapError(
                     f"{site.name}: probabilities of rows with different numbers of keys cannot be opened together; "
                     "read or write them in separate taps"
                 )
         return self.whole if rows == tuple(range(len(self.whole.v))) else self.whole.take(rows)
-
-
-_inside: ContextVar[tuple[_Inside, ...]] = ContextVar("innerlight_inside", default=())  # of attention modules that run
 
 
 # What all places share
@@ -360,7 +398,7 @@ def _pass_by(sites: Sites, site: Site, what: str, value: Tensor) -> Tensor:
         original = value
         for own, changed in _changes(writes, original, site, moment):
             if own == everything:
-                value = changed
+                value = changed.to(value.dtype)
             elif changed.shape[1:] != value.shape[1:]:
                 raise TapError(
                     f"{site.name}: rows of one pass must have one shape; {what} of {tuple(changed.shape[1:])} stands "
@@ -396,7 +434,41 @@ def _changes(
     for _, write in writes:
         own = rows_of(write, moment.rows)
         _claim(owner, own, write, site)
-        yield own, write.change(View(value, present, own, site, moment))
+        view = View(value, present, own, site, moment)
+        changed = write.change(view)
+        _check_heads(changed, view, write) if isinstance(value, Heads) else _check_tensor(changed, view, write)
+        yield own, changed
+
+
+def _check_tensor(changed: Any, view: View, write: Write) -> None:
+    """What was written must fit where it goes: in shape, but for the length of a context, and in being numbers."""
+    before = view.values
+    expected = (len(view.writes), *before.shape[1:])
+    found = tuple(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
+    if write.what in CONTEXTS and isinstance(changed, Tensor) and changed.ndim == 3:
+        expected = (expected[0], changed.shape[1], expected[2])
+    if found != expected:
+        raise TapError(f"{view.site.name}: {write.name} of {write.what} must give shape {expected}, but gave {found}")
+    # logits may be infinite, and what comes of them is looked at when they are mixed
+    if write.what not in OPENED and not torch.isfinite(changed.detach()).all():
+        raise TapError(f"step {view.moment.step}, {view.site.name}: not all that {write.name} gave is finite")
+
+
+def _check_heads(changed: Any, view: View, write: Write) -> None:
+    """q of the rows and queries that were there; keys and values in one number; one row of q and k may serve all."""
+    if not isinstance(changed, Heads):
+        raise TapError(f"{view.site.name}: {write.name} of heads must give Heads, but gave {type(changed).__name__}")
+    rows, (_, heads, queries, d) = len(view.writes), view.values.q.shape
+    keys = changed.k.shape[2:3].numel()
+    shapes = [tuple(part.shape) for part in (changed.q, changed.k, changed.v)]
+    shared = 1 if changed.shared else rows
+    expected = [(shared, heads, queries, d), (shared, heads, keys, d), (rows, heads, keys, d)]
+    if shapes != expected:
+        raise TapError(
+            f"{view.site.name}: {write.name} of heads must give q, k, v of shapes {expected}, but gave {shapes}"
+        )
+    if not all(torch.isfinite(part.detach()).all() for part in (changed.q, changed.k, changed.v)):
+        raise TapError(f"step {view.moment.step}, {view.site.name}: not all that {write.name} gave is finite")
 
 
 def _claim(owner: dict[int, Write], rows: tuple[int, ...], write: Write, site: Site) -> None:
@@ -426,7 +498,9 @@ def _rewritten(
             continue
         own = rows_of(item, moment.rows)
         _claim(owner, own, item, site)
-        changed = item.change(View(original, present, own, site, moment, queries))
+        view = View(original, present, own, site, moment, queries)
+        changed = item.change(view)
+        _check_tensor(changed, view, item)
         at = [present.index(row) for row in own]
         values = values.index_copy(0, torch.tensor(at, device=values.device), changed.to(values.dtype))
     return values

@@ -6,7 +6,9 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,12 +87,15 @@ class Inversion:
                 metadata = file.metadata() or {}
                 if metadata.get("format") != FORMAT:
                     raise InputError(f"{path} is not an inversion ({metadata.get('format') or 'no format is named'})")
-                facts = json.loads(metadata["facts"])
+                kept: dict[str, Any] = json.loads(metadata["facts"])
                 trajectory = file.get_tensor("trajectory")
-        except (SafetensorError, json.JSONDecodeError, KeyError) as error:
+            prompts, psnr, floor = (tuple(kept[name]) for name in ("prompts", "psnr", "floor"))
+            steps, method, model = int(kept["steps"]), str(kept["method"]), str(kept["model"])
+        except (SafetensorError, json.JSONDecodeError, KeyError, TypeError) as error:
             raise InputError(f"{path} cannot be read as an inversion ({error}); invert again") from error
-        facts = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
-        return cls(trajectory, **facts)
+        if trajectory.ndim != 5 or trajectory.shape[:2] != (steps + 1, len(prompts)):
+            raise InputError(f"{path} is no trajectory of {len(prompts)} pictures in {steps} steps; invert again")
+        return cls(trajectory, prompts, steps, method, model, psnr, floor)
 
 
 def invert(
@@ -108,8 +113,9 @@ def invert(
     Each step asks the network at the timestep it goes to. With `refinements` (3 to 5 do) it is asked again at the
     latents just found, which makes the step nearly exact.
     """
-    if refinements < 0:
-        raise InputError(f"refinements: expected 0 or more, got {refinements}")
+    if not isinstance(refinements, Integral) or refinements < 0:
+        raise InputError(f"refinements: expected a whole number from 0 on, got {refinements!r}")
+    run = run or Run()
     clean = backbone.encode(pictures, size)
     texts = [prompts] * len(clean) if isinstance(prompts, str) else list(prompts)
     if len(texts) != len(clean):
@@ -117,9 +123,9 @@ def invert(
     shape = (clean.shape[-2] * backbone.shrink, clean.shape[-1] * backbone.shrink)
     stepper = Ddim(backbone.levels, default_steps(backbone, steps))
     rows = rows_for(backbone, texts, PLAIN, size=shape)
-    trajectory = trajectory_of(backbone, stepper, clean, rows[0].context, refinements, run or Run())
-    begun = {ONLY: trajectory[0]}
-    again = run_steps(backbone, stepper, begun, rows, PLAIN, {ONLY: ()}, run=Run(progress=False))[ONLY]
+    trajectory = trajectory_of(backbone, stepper, clean, rows[0].context, refinements, run)
+    begun, quiet = {ONLY: trajectory[0]}, Run(progress=False, cancel=run.cancel)
+    again = run_steps(backbone, stepper, begun, rows, PLAIN, {ONLY: ()}, run=quiet)[ONLY]
     original = backbone.pixels(pictures, shape)
     return Inversion(
         trajectory,

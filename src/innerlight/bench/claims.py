@@ -1,0 +1,92 @@
+"""Claims, run: raw scores scene by scene, kept as they come; then paired differences with their intervals."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from innerlight.bench.evidence import Row, interval, measured
+from innerlight.files import Manifest
+from innerlight.methods import Claim, Method, get, names
+from innerlight.types import InputError
+
+if TYPE_CHECKING:
+    from innerlight.backbones import Backbone
+
+SCORING = 100_000  # the first scoring seed
+PACKAGES = ("torch", "diffusers", "numpy")
+
+Progress = Callable[[int, int], None]
+
+
+def run_claims(
+    backbone: Backbone,
+    wanted: Sequence[str] | None,
+    *,
+    scenes: int | None = None,
+    folder: Path,
+    progress: Progress = lambda done, of: None,
+) -> list[Row]:
+    """Rows of the claims of methods (all, if none are named) on `scenes` scoring scenes, or as many as each asks for.
+
+    Scores are kept in `folder`, by method and model: what is there is not computed again.
+    """
+    methods = [get(name) for name in (wanted or names())]
+    claims = [(method, claim) for method in methods for claim in method.claims]
+    total = sum(scenes or claim.scenes for _, claim in claims)
+    rows: list[Row] = []
+    done = 0
+    for method, claim in claims:
+        count = scenes or claim.scenes
+        scores = []
+        for result in _scores(backbone, method, claim, count, folder):
+            scores.append(result)
+            done += 1
+            progress(done, total)
+        rows += _rows(backbone, method, claim, scores)
+    return rows
+
+
+def source_hash(method: Method) -> str:
+    """Of the method's own file: another text, other scores."""
+    return hashlib.sha256(Path(inspect.getfile(method.function)).read_bytes()).hexdigest()[:12]
+
+
+def _scores(backbone: Backbone, method: Method, claim: Claim, count: int, folder: Path) -> list[dict[str, Any]]:
+    """One result a seed: scores by arm, or {} where the claim dropped the scene."""
+    settings = {"claim": claim.id, "method": source_hash(method), "model": backbone.hash}
+    path = folder / f"{claim.id}-{settings['method']}-{re.sub(r'[^A-Za-z0-9]+', '-', backbone.hash)}.jsonl"
+    keys = [str(seed) for seed in range(SCORING, SCORING + count)]
+    with Manifest.open(path, task="claim", settings=settings) as manifest:
+        for key in manifest.pending(keys):
+            manifest.record(key, **(claim.score(backbone, int(key)) or {}))
+        return [dict(manifest.result(key)) for key in keys]
+
+
+def _rows(backbone: Backbone, method: Method, claim: Claim, scores: Sequence[dict[str, Any]]) -> list[Row]:
+    """One row for each baseline; the first has the claim's own id."""
+    kept = [one for one in scores if one]
+    if len(kept) < 2:
+        raise InputError(f"{claim.id}: {len(kept)} of {len(scores)} scenes could be scored; give more: --scenes")
+    own = np.array([one["method"] for one in kept])
+    dropped = 1 - len(kept) / len(scores)
+    rows = []
+    for number, baseline in enumerate(claim.baselines):
+        other = np.array([one[baseline] for one in kept])
+        low, high = interval(own - other)
+        slug = re.sub(r"[^a-z0-9]+", "_", baseline.lower())
+        rows.append(
+            measured(
+                claim.id if number == 0 else f"{claim.id}_over_{slug}", float((own - other).mean()), claim.margin, ">",
+                n=len(kept), command=f"innerlight bench {method.name}", low=low, high=high, baseline=baseline,
+                seeds=f"{SCORING}..{SCORING + len(scores) - 1}", model=backbone.hash, packages=PACKAGES,
+                note=f"{own.mean():.3f} against {other.mean():.3f}; {dropped:.0%} of the scenes dropped; {claim.says}",
+            )
+        )  # fmt: skip
+    return rows

@@ -1,0 +1,163 @@
+"""Odd input through the commands that open a model: each must end in one sentence on stderr and an exit code of 2."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from innerlight.bench.malformed import Outcome
+
+
+@dataclass(frozen=True)
+class Line:
+    """A command line and words of what it must say; `code` is the exit it must have."""
+
+    name: str
+    words: tuple[str, ...]
+    says: str
+    code: int = 2
+
+
+def run_commands(folder: Path) -> list[Outcome]:
+    """Make the files, run every line, and say how each ended."""
+    _make(folder)
+    return [_run(line, folder) for line in lines()]
+
+
+def lines() -> list[Line]:
+    """The whole table; `{}` is the folder of the files."""
+    draw = ("generate", "a cat", "--steps", "2", "-o", "{}/new.png", "-m", "{}/model")
+    daam = ("daam", "a red cat", "--steps", "2", "-o", "{}/maps", "-m", "{}/model")
+    back = ("invert", "{}/picture.png", "--steps", "2", "-o", "{}/new.safetensors", "-m", "{}/model")
+    return [
+        Line("no such folder", ("inspect", "{}/nowhere"), "nowhere"),
+        Line("a folder without a model", ("inspect", "{}/empty"), "model_index.json"),
+        Line("a file for a folder", ("inspect", "{}/picture.png"), "picture.png"),
+        Line("half a checkpoint", ("inspect", "{}/half"), "half"),
+        Line("a UNet is missing", ("inspect", "{}/headless"), "unet"),
+        Line("pickled weights", ("inspect", "{}/pickled"), "pickle"),
+        Line("weights that are no numbers", ("inspect", "{}/nan"), "no numbers"),
+        Line("another family", ("inspect", "{}/flux"), "FluxPipeline"),
+        Line("an index that is no JSON", ("inspect", "{}/garbled"), "model_index.json"),
+        Line("a single file that is none", ("inspect", "{}/broken.safetensors"), "broken.safetensors"),
+        Line("a single file of something else", ("inspect", "{}/other.safetensors"), "other.safetensors"),
+        Line("a pickled single file", ("inspect", "{}/old.ckpt"), "old.ckpt"),
+        Line("an unknown family's shape", ("inspect", "--blank", "sd9"), "sd15"),
+        Line("no steps", ("generate", "a cat", "--steps", "0", "-m", "{}/model", "-o", "{}/new.png"), "steps"),
+        Line("steps below zero", (*draw, "--steps", "-3"), "steps"),
+        Line("too many steps", (*draw, "--steps", "5000"), "steps"),
+        Line("steps that are no number", (*draw, "--steps", "many"), "steps"),
+        Line("guidance that is no number", (*draw, "--guidance", "nan"), "guidance"),
+        Line("endless guidance", (*draw, "--guidance", "inf"), "guidance"),
+        Line("a seed below zero", (*draw, "--seed", "-1"), "seed"),
+        Line("a size that does not divide", (*draw, "--size", "130"), "size"),
+        Line("no size at all", (*draw, "--size", "0"), "size"),
+        Line("a size in words", (*draw, "--size", "large"), "size"),
+        Line("a size too small for a grid", (*draw, "--size", "8x8"), "size"),
+        Line("an unknown scheduler", (*draw, "--scheduler", "EulerDiscrete"), "EulerDiscreteScheduler"),
+        Line("a scheduler of other noise", (*draw, "--scheduler", "FlowMatchEulerDiscreteScheduler"), "noise"),
+        Line("an unknown device", (*draw, "--device", "abacus"), "abacus"),
+        Line("an unknown precision", (*draw, "--dtype", "float7"), "float32"),
+        Line("several pictures into one file", ("generate", "a", "b", "-o", "{}/n.png", "-m", "{}/model"), "folder"),
+        Line("a suffix of no picture", (*draw[:4], "-o", "{}/new.gif", "-m", "{}/model"), "suffix"),
+        Line("a place that is a file", (*draw[:4], "-o", "{}/picture.png/new.png", "-m", "{}/model"), "picture.png"),
+        Line("strength above one", (*draw, "--from", "{}/picture.png", "--strength", "2"), "strength"),
+        Line("strength that is no number", (*draw, "--from", "{}/picture.png", "--strength", "nan"), "strength"),
+        Line("no picture to start from", (*draw, "--from", "{}/nothing.png"), "nothing.png"),
+        Line("a broken picture to start from", (*draw, "--from", "{}/broken.png"), "broken.png"),
+        Line("a word that is not there", (*daam, "--words", "dog"), "dog"),
+        Line("an empty prompt", ("daam", "", "-m", "{}/model", "--steps", "2"), "noun"),
+        Line("a word beyond the last token", ("daam", "so " * 90 + "cat", "--words", "cat", "-m", "{}/model"), "cat"),
+        Line("an unknown branch", (*daam, "--branches", "sideways"), "sideways"),
+        Line("levels that are no numbers", (*daam, "--levels", "a,b"), "levels"),
+        Line("one picture for two prompts", (*daam, "a dog", "--image", "{}/picture.png"), "picture"),
+        Line("an unknown method", ("bench", "dream", "-m", "{}/model"), "daam"),
+        Line("an unknown command", ("drem",), "drem"),
+        Line("an unknown family of methods", ("methods", "--family", "poetry"), "reading"),
+        Line("refinements below zero", (*back, "--refinements", "-1"), "refinements"),
+        Line("a picture that is none", ("invert", "{}/broken.png", "-m", "{}/model"), "broken.png"),
+        Line("the inversion's place is a folder", (*back[:4], "-o", "{}/empty", "-m", "{}/model"), "empty"),
+        Line("a prompt far too long is drawn", ("generate", "cat " * 400, *draw[2:]), "new.png", code=0),
+        Line("a prompt of odd letters is drawn", ("generate", "катé 🐱 <x>", *draw[2:]), "new.png", code=0),
+        Line("an empty prompt is drawn", ("generate", "", *draw[2:]), "new.png", code=0),
+    ]
+
+
+def _make(folder: Path) -> None:
+    from innerlight.backbones import blank, save_pipeline
+
+    model = folder / "model"
+    save_pipeline(blank("sd15"), model, half=False)
+    (folder / "empty").mkdir()
+    Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(folder / "picture.png")
+    (folder / "broken.png").write_bytes((folder / "picture.png").read_bytes()[:40])
+    (folder / "broken.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}")
+    save_file({"weight": torch.zeros(2, 2)}, folder / "other.safetensors")
+    torch.save({"weight": torch.zeros(2, 2)}, folder / "old.ckpt")
+    unet = Path("unet") / "diffusion_pytorch_model.safetensors"
+    spoil: dict[str, Callable[[Path], object]] = {
+        "half": lambda copy: (copy / unet).write_bytes((copy / unet).read_bytes()[:5000]),
+        "headless": lambda copy: shutil.rmtree(copy / "unet"),
+        "pickled": lambda copy: _pickle(copy / unet),
+        "nan": lambda copy: _spoil_numbers(copy / unet),
+        "flux": lambda copy: _rename(copy / "model_index.json"),
+        "garbled": lambda copy: (copy / "model_index.json").write_text("{", encoding="utf-8"),
+    }
+    for name, act in spoil.items():
+        shutil.copytree(model, folder / name)
+        act(folder / name)
+
+
+def _pickle(path: Path) -> None:
+    torch.save(load_file(path), path.with_suffix(".bin"))
+    path.unlink()
+
+
+def _spoil_numbers(path: Path) -> None:
+    weights = load_file(path)
+    weights["conv_in.weight"][0, 0, 0, 0] = float("nan")
+    save_file(weights, path)
+
+
+def _rename(index: Path) -> None:
+    facts = json.loads(index.read_text(encoding="utf-8"))
+    index.write_text(json.dumps({**facts, "_class_name": "FluxPipeline"}), encoding="utf-8")
+
+
+def _run(line: Line, folder: Path) -> Outcome:
+    """Run one line in this process, its output caught."""
+    from innerlight.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    before = sys.argv
+    sys.argv = ["innerlight", *(word.replace("{}", str(folder)) for word in line.words)]
+    code: object = 0
+    complaint = ""
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            main()
+    except SystemExit as exit:
+        code = exit.code or 0
+    except BaseException as error:
+        complaint = f"{type(error).__name__} came through: {error}"
+    finally:
+        sys.argv = before
+    said = out.getvalue() + err.getvalue()
+    if not complaint and code != line.code:
+        complaint = f"exit {code}, not {line.code}: {said.strip()[-200:]}"
+    if not complaint and line.says not in said:
+        complaint = f"does not say {line.says!r}: {said.strip()[-200:]}"
+    return Outcome(line.name, not complaint, complaint)

@@ -1,0 +1,178 @@
+"""Each registered method as a command: its options are built from its settings when the command is asked for."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+import typer
+from typer.core import TyperGroup
+
+from innerlight.cli._model import Device, Json, Model, Precision, Seed, SizeText, Tokenizer, opened, sides
+from innerlight.cli._shell import answer
+from innerlight.methods import Method, get, names, summaries
+from innerlight.types import InputError
+
+DEFAULTS = {"maps": "daam"}  # commands that stand for a family, and what they run
+
+
+class MethodGroup(TyperGroup):
+    """The commands that are written down, and one for each method."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *DEFAULTS, *(name.replace("_", "-") for name in names())]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """For lists: a method's name and first line, without importing it."""
+        return super().get_command(ctx, cmd_name) or (_listed(cmd_name) if _method_of(cmd_name) else None)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """For running: a method's command with all its options."""
+        name = _method_of(args[0])
+        if name is None or super().get_command(ctx, args[0]) is not None:
+            return super().resolve_command(ctx, args)
+        return args[0], command_of(get(name), args[0]), args[1:]
+
+
+def _method_of(command: str) -> str | None:
+    """The method that a command runs."""
+    name = DEFAULTS.get(command, command.replace("-", "_"))
+    return name if name in names() else None
+
+
+def command_of(method: Method, name: str) -> Any:
+    """A command with the method's inputs and settings."""
+    run = RUNNERS[method.family]
+    settings = {field.name: _option(field, method.config) for field in fields(method.config)}
+
+    def command(**given: Any) -> None:
+        chosen = {key: _parsed(given.pop(key), kind, key) for key, (kind, _) in settings.items()}
+        run(method, method.config(**chosen), **given)
+
+    inputs = list(inspect.signature(run).parameters.values())[2:]
+    options = [
+        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for key, (_, (annotation, default)) in settings.items()
+    ]
+    hints = get_type_hints(run, include_extras=True)
+    own = [one.replace(annotation=hints[one.name], kind=inspect.Parameter.KEYWORD_ONLY) for one in inputs]
+    command.__signature__ = inspect.Signature([*own, *options])  # pyright: ignore[reportFunctionMemberAccess]
+    command.__annotations__ = {one.name: one.annotation for one in (*own, *options)}
+    command.__doc__ = method.summary
+    return _built(command, name)
+
+
+def run_reading(
+    method: Method,
+    config: Any,
+    prompts: Annotated[list[str], typer.Argument(help="One picture each.", metavar="PROMPT...")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for pictures, maps and masks.")] = Path(
+        "maps"
+    ),
+    words: Annotated[str | None, typer.Option(help="Words to map, with commas; left out, the nouns.")] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option(help="A picture for each prompt; left out, they are drawn.")
+    ] = None,
+    model: Model = None,
+    seed: Seed = 0,
+    size: SizeText = None,
+    device: Device = "auto",
+    dtype: Precision = None,
+    tokenizer: Tokenizer = None,
+    json: Json = False,
+) -> None:
+    """Pictures, and of each word a heat map, a mask and a peak."""
+    import numpy as np
+
+    from innerlight.cli.models import warn_of_unknown_words
+    from innerlight.files import write_json, write_label_map, write_picture
+    from innerlight.types import LabelMap
+
+    backbone = opened(model, device, dtype, tokenizer)
+    warn_of_unknown_words(backbone, prompts)
+    asked = [word.strip() for word in words.split(",")] if words else None
+    found = method.function(backbone, prompts, asked, config, image=image or None, size=sides(size), seed=seed)
+    written, facts = [], []
+    for number, (picture, maps) in enumerate(zip(found.images, found.maps, strict=True)):
+        stem = output / f"{number:03d}"
+        write_picture(picture, stem.with_suffix(".png"), recipe={**found.recipe, "picture": number})
+        written.append(str(stem.with_suffix(".png")))
+        for word, one in maps.items():
+            heat = Path(f"{stem}-{word.replace(' ', '-')}.png")
+            mask = Path(f"{stem}-{word.replace(' ', '-')}-mask.png")
+            write_picture(one.picture(picture), heat)
+            labels = LabelMap(one.mask(found.threshold).astype(np.uint8), {0: "", 1: word})
+            write_label_map(labels, mask)
+            written += [str(heat), str(mask)]
+            facts.append({"picture": number, "word": word, "peak": list(one.peak()), "heat": heat.name})
+    write_json({"maps": facts, "recipe": dict(found.recipe)}, output / "maps.json")
+    answer({"written": written, "maps": facts}, json, "\n".join(written))
+
+
+RUNNERS: Mapping[str, Callable[..., None]] = {"reading": run_reading}
+
+
+def _option(field: Field[Any], config: type) -> tuple[Any, tuple[Any, Any]]:
+    """The type of a setting, and its annotation and default as an option; tuples and whatever else are text."""
+    kind = get_type_hints(config)[field.name]
+    default = field.default_factory() if field.default is MISSING else field.default  # pyright: ignore[reportCallIssue]
+    plain = _plain(kind)
+    help = _comments(config).get(field.name, "")
+    if plain not in (int, float, bool, str):
+        default = ",".join(map(str, default)) if isinstance(default, tuple) else default
+        plain = str
+    shown = plain | None if default is None else plain
+    return kind, (Annotated[shown, typer.Option(help=help)], default)
+
+
+def _plain(kind: Any) -> Any:
+    """`int` of `int | None`."""
+    if get_origin(kind) in (Union, types.UnionType):
+        return next(one for one in get_args(kind) if one is not type(None))
+    return kind
+
+
+def _parsed(value: Any, kind: Any, name: str) -> Any:
+    """An option's value as the setting's type: text with commas becomes a tuple."""
+    plain = _plain(kind)
+    if value is None or get_origin(plain) is not tuple:
+        return value
+    element = get_args(plain)[0]
+    try:
+        return tuple(element(part) for part in str(value).split(",") if part)
+    except ValueError as error:
+        raise InputError(
+            f"--{name.replace('_', '-')}: expected {element.__name__}s with commas, got {value!r}"
+        ) from error
+
+
+def _comments(config: type) -> dict[str, str]:
+    """What stands behind each setting in the source."""
+    lines = inspect.getsource(config).splitlines()
+    found = {}
+    for node in ast.parse(inspect.cleandoc("\n".join(lines))).body[0].body:  # type: ignore[attr-defined]
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            _, mark, comment = lines[node.end_lineno - 1].partition("  # ")  # type: ignore[operator]
+            found[node.target.id] = comment[:1].upper() + comment[1:] if mark else ""
+    return found
+
+
+def _listed(name: str) -> Any:
+    """A command that only says its first line."""
+
+    def command() -> None:
+        raise AssertionError("listed only")
+
+    command.__doc__ = summaries()[_method_of(name) or ""][1]
+    return _built(command, name)
+
+
+def _built(command: Callable[..., None], name: str) -> Any:
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(name)(command)
+    return typer.main.get_command(app)

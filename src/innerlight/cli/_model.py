@@ -1,0 +1,49 @@
+"""The options that every command has which opens a model, and how it is opened."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from innerlight.types import InputError
+
+if TYPE_CHECKING:
+    from innerlight.backbones import Backbone, Size
+
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="Hub id, folder or .safetensors file; left out, the model that ships."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
+Precision = Annotated[str | None, typer.Option("--dtype", help="float32, float16, bfloat16; else as fits the device.")]
+Tokenizer = Annotated[Path | None, typer.Option(help="Folder of a tokenizer, for single files.")]
+Seed = Annotated[int, typer.Option(help="Picture k has this plus k.", min=0)]
+Steps = Annotated[int | None, typer.Option(help="Left out: the model's own.")]
+Guidance = Annotated[float | None, typer.Option(help="Weight of the prompt; left out: the model's own.")]
+SizeText = Annotated[str | None, typer.Option("--size", help="Pixels: 512, or height x width as 384x512.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
+
+
+def opened(model: str | None, device: str, dtype: str | None, tokenizer: Path | None) -> Backbone:
+    """The model that the options name."""
+    import torch
+
+    from innerlight.backbones import load
+
+    names = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    if dtype is not None and dtype not in names:
+        raise InputError(f"--dtype: expected one of {', '.join(names)}, got {dtype!r}")
+    return load(model, device=device, dtype=None if dtype is None else names[dtype], tokenizer=tokenizer)
+
+
+def sides(text: str | None) -> Size | None:
+    """`512` or `384x512` as (rows, columns)."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)(?:\s*[xX]\s*(\d+))?", text.strip())
+    if not found:
+        raise InputError(f"--size: expected a number or height x width as 384x512, got {text!r}")
+    return int(found[1]), int(found[2] or found[1])

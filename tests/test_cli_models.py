@@ -1,0 +1,121 @@
+"""The commands that open a model, on a tiny saved one: what they write, say and exit with."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from innerlight.backbones import blank, save_pipeline
+from innerlight.cli import main
+from innerlight.files import read_label_map, read_recipe
+from innerlight.sampling import Inversion
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("model")
+    save_pipeline(blank("sd15"), folder, half=False)
+    return str(folder)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["innerlight", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+def test_pictures_carry_their_recipes(run, model: str):
+    code, out, _ = run(
+        "generate", "a cat", "a dog", "-m", model, "--steps", "2", "--size", "64x96", "-o", "out", "--json"
+    )
+    assert code == 0
+    assert json.loads(out) == {"seeds": [0, 1], "written": ["out/000.png", "out/001.png"]}
+    assert Image.open("out/001.png").size == (96, 64)
+    recipe = read_recipe("out/001.png")
+    assert (recipe["prompts"], recipe["seeds"], recipe["steps"]) == (["a dog"], [1], 2)
+
+
+def test_a_scheduler_of_diffusers_and_a_picture_to_start_from(run, model: str):
+    base = ("-m", model, "--steps", "3", "--size", "64")
+    assert run("generate", "a cat", *base, "-o", "one.png", "--scheduler", "EulerDiscreteScheduler")[0] == 0
+    assert run("generate", "a dog", *base, "-o", "two.png", "--from", "one.png", "--strength", "0.4")[0] == 0
+    assert read_recipe("one.png")["stepper"] == "StepRule"
+    assert read_recipe("two.png")["strength"] == 0.4
+
+
+def test_a_method_is_a_command_of_its_own_name(run, model: str):
+    words = ("-m", model, "--steps", "2", "--size", "64", "--words", "red cat,grass", "-o", "maps", "--json")
+    code, out, _ = run("daam", "a red cat on the grass", *words)
+    assert code == 0
+    assert [one["word"] for one in json.loads(out)["maps"]] == ["red cat", "grass"]
+    assert read_label_map("maps/000-grass-mask.png").names[1] == "grass"
+    assert json.loads(Path("maps/maps.json").read_text(encoding="utf-8"))["recipe"]["config"]["steps"] == 2
+    assert run("maps", "a cat", "-m", model, "--steps", "2", "--size", "64", "-o", "same")[0] == 0
+
+
+def test_inversion_is_kept(run, model: str):
+    assert run("generate", "a cat", "-m", model, "--steps", "2", "--size", "64", "-o", "one.png")[0] == 0
+    code, out, _ = run("invert", "one.png", "--prompt", "a cat", "-m", model, "--steps", "3", "--size", "64", "--json")
+    assert code == 0
+    found = Inversion.load("inversion.safetensors")
+    assert json.loads(out)["psnr"] == found.psnr[0]
+    assert found.steps == 3
+
+
+def test_a_model_is_inspected(run, model: str):
+    code, out, _ = run("inspect", model, "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["family"] == "sd1"
+    assert {"name": "mid.s8.0.text", "kind": "text", "grid": [4, 4], "width": 32, "heads": 2} in told["sites"]
+
+
+def test_words_that_a_model_never_saw_are_named(run, model: str, tmp_path: Path):
+    Path(model, "calibration.json").write_text(json.dumps({"vocabulary": ["cat", "car", "a", "on"]}), encoding="utf-8")
+    try:
+        code, _, err = run("generate", "a cab", "-m", model, "--steps", "2", "--size", "64", "-o", "one.png")
+    finally:
+        Path(model, "calibration.json").unlink()
+    assert code == 0
+    assert "never saw the word 'cab'" in err
+    assert "car" in err
+
+
+def test_claims_are_run(run, model: str):
+    code, out, _ = run(
+        "bench", "daam", "-m", model, "--scenes", "3", "--out", "raw", "--evidence", "rows.json", "--json"
+    )
+    assert code == 0
+    rows = json.loads(out)["rows"]
+    assert {row["id"] for row in rows} == {"daam.iou", "daam.iou_over_random_token"}
+    assert Path("rows.json").exists()
+    assert len(list(Path("raw").iterdir())) >= 1
+
+
+@pytest.mark.parametrize("words", [["--help"], ["methods"]])
+def test_lists_import_no_torch(words: list[str]):
+    code = "import sys; sys.argv[1:] = {!r}\nfrom innerlight.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+    code = code.format(words) + "print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "daam" in done.stdout
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_the_help_of_a_method_has_its_settings(run):
+    code, out, _ = run("daam", "--help")
+    assert code == 0
+    assert "--threshold" in out
+    assert "--across-words" in out
