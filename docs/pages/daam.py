@@ -14,8 +14,13 @@ from innerlight.sampling import Run
 model = innerlight.load()
 quiet = Run(progress=False)
 
-found = daam(model, "a red car on the street", ["car", "red", "street"], seed=3, run=quiet)
-viz.grid([one.picture(found.images[0]) for one in found.maps[0].values()], list(found.maps[0]))
+found = daam(
+    model, "a red car on the street", ["car", "red", "street"], seed=3, run=quiet
+)
+viz.grid(
+    [one.picture(found.images[0]) for one in found.maps[0].values()],
+    list(found.maps[0]),
+)
 
 # %%
 # On a given picture
@@ -32,12 +37,18 @@ from innerlight.world import caption, render, sample, truth
 scene = sample(100_003, count=2)
 drawn, told = render(scene, 128), caption(scene)
 print(told.text)
-nouns = {span.thing: told.text[span.start : span.end] for span in told.spans if span.role == "noun"}
+nouns = {
+    span.thing: told.text[span.start : span.end]
+    for span in told.spans
+    if span.role == "noun"
+}
 found = daam(model, told.text, list(nouns.values()), image=drawn.picture, run=quiet)
 owners = truth.instances(drawn)
 for thing, word in nouns.items():
     print(f"{word}: IoU {iou(found.mask(word), owners == thing + 1):.2f}")
-viz.grid([one.picture(drawn.picture) for one in found.maps[0].values()], list(nouns.values()))
+viz.grid(
+    [one.picture(drawn.picture) for one in found.maps[0].values()], list(nouns.values())
+)
 
 # %%
 # Settings and cost
@@ -57,7 +68,10 @@ for threshold in (0.3, 0.4, 0.5):
     config = replace(DaamConfig(), threshold=threshold)
     result = daam(model, told.text, [nouns[0]], config, image=drawn.picture, run=quiet)
     masks[threshold] = result.mask(nouns[0])
-print({threshold: int(np.sum(mask)) for threshold, mask in masks.items()}, "pixels: nested")
+print(
+    {threshold: int(np.sum(mask)) for threshold, mask in masks.items()},
+    "pixels: nested",
+)
 
 # %%
 # What it does not do: two things of one kind share a map, and a colour word lights up where the

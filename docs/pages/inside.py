@@ -17,9 +17,14 @@ print(model.name, "draws", model.size, "with", model.prediction)
 # Pictures from prompts. Each has a seed of its own, so it does not change with its neighbours.
 
 made = innerlight.generate(
-    model, ["a red car on the street", "a cat on the grass"], seed=3, run=Run(progress=False)
+    model,
+    ["a red car on the street", "a cat on the grass"],
+    seed=3,
+    run=Run(progress=False),
 )
-viz.grid([viz.enlarge(image, 2) for image in made.images], ["a red car ...", "a cat ..."])
+viz.grid(
+    [viz.enlarge(image, 2) for image in made.images], ["a red car ...", "a cat ..."]
+)
 
 # %%
 # Sites
@@ -36,7 +41,9 @@ print(model.sites)
 
 huge = innerlight.blank("sdxl", "real", device="meta")
 texts = huge.sites.select("*.text")
-print(len(huge.sites), "sites,", len(texts), "text attentions, none at the finest level:")
+print(
+    len(huge.sites), "sites,", len(texts), "text attentions, none at the finest level:"
+)
 print(sorted({(site.branch, site.stride) for site in texts}))
 
 # %%
@@ -50,7 +57,9 @@ from innerlight import Read, tapped
 from innerlight.taps import HeadMean
 
 prompt = "a red car on the street"
-maps = Read("semantic.text", "probabilities", rows="cond", reduce=HeadMean(), keep="mean")
+maps = Read(
+    "semantic.text", "probabilities", rows="cond", reduce=HeadMean(), keep="mean"
+)
 with tapped(model.sites, maps) as seen:
     again = innerlight.generate(model, prompt, seed=3, run=Run(progress=False))
 print({site: tuple(values.shape) for site, values in seen[maps].items()})
@@ -93,7 +102,9 @@ def only_the_car(view):
 write = Write("*.text", "logits", only_the_car, rows="cond", name="only the car")
 with tapped(model.sites, write):
     other = innerlight.generate(model, prompt, seed=3, run=Run(progress=False))
-viz.grid([viz.enlarge(m.images[0], 2) for m in (again, other)], ["as it is", "one word only"])
+viz.grid(
+    [viz.enlarge(m.images[0], 2) for m in (again, other)], ["as it is", "one word only"]
+)
 
 # %%
 # Back to the noise
@@ -103,6 +114,13 @@ viz.grid([viz.enlarge(m.images[0], 2) for m in (again, other)], ["as it is", "on
 # beside what the VAE alone keeps of it.
 
 back = innerlight.invert(
-    model, [drawn], "a dog on the grass", steps=25, refinements=2, run=Run(progress=False)
+    model,
+    [drawn],
+    "a dog on the grass",
+    steps=25,
+    refinements=2,
+    run=Run(progress=False),
 )
-print(f"comes back at {back.psnr[0]:.1f} dB; the VAE alone keeps {back.floor[0]:.1f} dB")
+print(
+    f"comes back at {back.psnr[0]:.1f} dB; the VAE alone keeps {back.floor[0]:.1f} dB"
+)

@@ -19,8 +19,11 @@ QUICK = {"steps": 2, "guidance": 3.0}
 
 # How a family's methods are called, and what they give.
 CALLS: dict[str, tuple[Callable[..., Any], type]] = {
-    "reading": (lambda run, backbone, config: run(backbone, ["a cat", "a red dog"], None, config, size=SIZE, seed=3), WordMaps),
-}  # fmt: skip
+    "reading": (
+        lambda run, backbone, config: run(backbone, ["a cat", "a red dog"], None, config, size=SIZE, seed=3),
+        WordMaps,
+    ),
+}
 
 
 def call(name: str, backbone: Backbone) -> Any:

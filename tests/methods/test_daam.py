@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -56,7 +58,7 @@ def test_reading_changes_no_picture(small: Backbone):
 def test_masks_are_nested(small: Backbone):
     found = daam(small, PROMPT, ["cat"], QUICK).maps[0]["cat"]
     masks = [found.mask(threshold) for threshold in (0.3, 0.4, 0.5, 0.9)]
-    assert all((inner <= outer).all() for outer, inner in zip(masks, masks[1:], strict=False))
+    assert all((inner <= outer).all() for outer, inner in pairwise(masks))
     assert masks[-1].any()
 
 

@@ -11,12 +11,14 @@ import torch
 from passes import ATTENTION, PLACES, Pass, own, traces
 from torch import Tensor, nn
 
-from innerlight.taps import Everything, HeadMean, KeyMass, Read, TapError, Tokens, Write, heads, tapped
+from innerlight.taps import Columns, Everything, HeadMean, KeyMass, Read, TapError, Write, heads, tapped
 
 Loss = Callable[[Any], Tensor]
 
 
-def gradients(one: Pass, *items: Read | Write, loss: Callable[[Any, Tensor], Tensor], stop: bool = False) -> list[Tensor]:
+def gradients(
+    one: Pass, *items: Read | Write, loss: Callable[[Any, Tensor], Tensor], stop: bool = False
+) -> list[Tensor]:
     """Of latents and of text states, of a loss on what was seen and on the noise."""
     with torch.enable_grad():
         latents = one.latents.clone().requires_grad_()
@@ -41,7 +43,7 @@ def attention_to(token: int) -> Loss:
     return lambda found: sum(value[..., token].square().sum() for value in found.values())
 
 
-@pytest.mark.parametrize("reducer", [HeadMean(), Tokens((0, 2)), Everything()], ids=repr)
+@pytest.mark.parametrize("reducer", [HeadMean(), Columns((0, 2)), Everything()], ids=repr)
 @pytest.mark.parametrize("keep", ["last", "sum", "mean", "all"])
 def test_probabilities_have_gradients_to_latents_and_text(once: Pass, reducer: Any, keep: Any):
     read = Read("semantic.text", "probabilities", rows="cond", reduce=reducer, keep=keep, gradient=True)
@@ -192,7 +194,7 @@ def test_nothing_runs_past_the_site(once: Pass, name: str):
 def test_a_stop_waits_for_every_read_and_for_no_write(small: Pass):
     early, late = Read("down.s1.0.self", "input"), Read("up.s4.0.text", "output")
     for order in ([early, late], [late, early]):
-        out, seen = torch.empty(0), None
+        out = torch.empty(0)
         with tapped(small.backbone.sites, *order, Write("up.s1.*.self", "input", own), stop=True) as seen:
             out = small.plain()
         assert out.numel() == 0
@@ -205,7 +207,7 @@ def test_a_stop_asks_which_reads_a_pass_has(small: Pass):
         Read("up.s1.2.text", "input", when=lambda moment: moment.passing == "extra"),
         Read("up.s1.2.text", "input", rows="target"),
     ):
-        out, seen = small.run(read, stop=True)
+        out, _ = small.run(read, stop=True)
         assert torch.equal(out, small.plain()), "nothing to see: the pass runs to its end"
         early = Read("mid.*.0.self", "input")
         with tapped(small.backbone.sites, read, early, stop=True) as seen:

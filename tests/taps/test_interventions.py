@@ -15,7 +15,7 @@ from passes import Pass, a_pass
 from torch import Tensor
 
 from innerlight.backbones import Backbone
-from innerlight.taps import Everything, HeadMean, Heads, KeyMass, Read, Tokens, Write, tapped
+from innerlight.taps import Columns, Everything, HeadMean, Heads, KeyMass, Read, Write, tapped
 
 TARGET, SOURCE = "cond", "uncond"
 SELF, TEXT = "layout.self", "up.*.text"
@@ -55,7 +55,7 @@ def halves(view: Any, rows: str) -> Tensor:
 
 
 def test_p_a_words_map_is_a_mean_over_heads_sites_and_steps(once: Pass):
-    wanted = Read("semantic.text", "probabilities", TARGET, reduce=Tokens((2, 3)), keep="mean", pool="grid")
+    wanted = Read("semantic.text", "probabilities", TARGET, reduce=Columns((2, 3)), keep="mean", pool="grid")
     whole = Read("semantic.text", "probabilities", TARGET, reduce=Everything(), keep="all")
     with tapped(once.backbone.sites, wanted, whole) as seen:
         for scale in (1, 2):
@@ -87,7 +87,7 @@ def test_p_text_at_another_resolution_from_upsampled_queries(once: Pass):
 
 def test_p_with_gradient_an_energy_moves_the_latents(once: Pass):
     """Attend-and-Excite's step: the most attended cell of a word gets more."""
-    read = Read("semantic.text", "probabilities", TARGET, reduce=Tokens((1,)), keep="mean", pool="grid", gradient=True)
+    read = Read("semantic.text", "probabilities", TARGET, reduce=Columns((1,)), keep="mean", pool="grid", gradient=True)
 
     def neglect(latents: Tensor) -> Tensor:
         with tapped(once.backbone.sites, read, stop=True) as seen:
@@ -132,7 +132,7 @@ def test_pw_a_word_reweighted(once: Pass):
         return view.own * weights
 
     site = "up.s4.0.text"
-    inside, column = Read(site, "heads", TARGET), Read(site, "probabilities", TARGET, reduce=Tokens((2,), heads=True))
+    inside, column = Read(site, "heads", TARGET), Read(site, "probabilities", TARGET, reduce=Columns((2,), heads=True))
     _, seen = once.run(inside, column)
     more = 2 * seen[column][site] * seen[inside][site].v[:, :, 2:3]
     added = Write(site, "mixed", lambda view: view.own + more, rows=TARGET)
@@ -238,7 +238,12 @@ def test_kv_banks_of_all_rows_and_of_other_passes(once: Pass):
     out, _ = once.run(Write(SELF, "heads", from_bank))
     assert not torch.equal(out, once.plain())
     single = Write(SELF, "heads", lambda view: Heads(view.own.q, view[SOURCE].k, view[SOURCE].v), rows=TARGET)
-    again = Write(SELF, "heads", lambda v: replace(v.own, k=seen[kept][v.site.name].k, v=seen[kept][v.site.name].v), rows=TARGET)  # fmt: skip
+
+    def kept_source(view: Any) -> Heads:
+        there = seen[kept][view.site.name]
+        return replace(view.own, k=there.k, v=there.v)
+
+    again = Write(SELF, "heads", kept_source, rows=TARGET)
     check(once, single, again)
 
 
@@ -319,7 +324,7 @@ def test_l_modulation_by_row_statistics_is_a_scaled_query_and_a_bias(once: Pass)
         spread = view.own.amax(-1, keepdim=True) - view.own.amin(-1, keepdim=True)
         return (1 - share) * view.own + share * spread * region(view)
 
-    check(once, Write([SELF, TEXT], "logits", published, rows=TARGET), Write([SELF, TEXT], "logits", cheaper, rows=TARGET))  # fmt: skip
+    check(once, *(Write([SELF, TEXT], "logits", change, rows=TARGET) for change in (published, cheaper)))
     nothing = Write([SELF, TEXT], "heads", lambda view: view.own, rows=TARGET, when=lambda moment: moment.step > 5)
     assert torch.equal(once.run(nothing)[0], once.plain())
 
@@ -521,7 +526,7 @@ def test_a_head_mean_is_what_a_sum_of_heads_is_not(backbone: Backbone):
 
 def test_the_encoders_features_without_the_decoder(once: Pass):
     read = Read(["down.*.output", "mid.*.output"])
-    out, seen = torch.empty(0), None
+    out = torch.empty(0)
     with tapped(once.backbone.sites, read, stop=True) as seen:
         out = once.plain()
     assert out.numel() == 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from passes import ATTENTION, FEATURES, FAMILIES, Pass, a_pass, own, tiny, traces
+from passes import ATTENTION, FAMILIES, FEATURES, Pass, a_pass, own, tiny, traces
 from torch import Tensor
 
 from innerlight.taps import Everything, HeadMean, Read, TapError, Write, tapped

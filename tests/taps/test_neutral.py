@@ -8,13 +8,13 @@ import pytest
 import torch
 from passes import ATTENTION, FEATURES, PLACES, Pass, never, own, traces
 
-from innerlight.taps import Everything, HeadMean, KeyMass, Read, TapError, Tokens, TopKeys, Write, tapped
+from innerlight.taps import Columns, Everything, HeadMean, KeyMass, Read, TapError, TopKeys, Write, tapped
 
 
 def everything() -> list[Read]:
     """Reads of all there is, in every way of keeping it."""
     looking = [Read(ATTENTION, what) for what in ("input", "key_context", "value_context", "heads", "mixed", "output")]
-    reducers = (HeadMean(), Tokens((0, 1)), KeyMass(), TopKeys(2), Everything())
+    reducers = (HeadMean(), Columns((0, 1)), KeyMass(), TopKeys(2), Everything())
     opening = [Read(ATTENTION, "probabilities", reduce=reducer, keep="sum") for reducer in reducers]
     pooled = [
         Read("*.self", "probabilities", rows="cond", pool="grid", keep="mean"),
@@ -116,13 +116,16 @@ def test_nothing_is_left_after_an_error_in_the_block(once: Pass):
 def test_nothing_is_left_after_an_error_in_the_forward(once: Pass, broken: str):
     plain = once.plain()
     context, latents = once.context, once.latents
+    passes = {
+        "latents": lambda: once.backbone.denoise(latents[:, :3], 500, context, once.moment),
+        # fails inside an attention module
+        "context": lambda: once.backbone.denoise(
+            latents, 500, context.with_states(context.states[..., 1:]), once.moment
+        ),
+        "middle": lambda: once.run(Write("mid.*.0.text", "key_context", raising)),
+    }
     with pytest.raises((RuntimeError, ZeroDivisionError)), tapped(once.backbone.sites, *everything()):
-        if broken == "latents":
-            once.backbone.denoise(latents[:, :3], 500, context, once.moment)
-        elif broken == "context":  # fails inside an attention module
-            once.backbone.denoise(latents, 500, context.with_states(context.states[..., 1:]), once.moment)
-        else:
-            once.run(Write("mid.*.0.text", "key_context", raising))
+        passes[broken]()
     assert not traces(once.backbone)
     assert torch.equal(once.plain(), plain)
 
@@ -160,7 +163,10 @@ def test_a_site_whose_module_is_gone_is_refused_and_nothing_is_left(small: Pass)
     backbone = small.backbone.copy()
     last = backbone.unet.up_blocks[-1].attentions[-1].transformer_blocks[0]
     del last.attn2.to_v
-    with pytest.raises(TapError, match=r"up\.s1\.2\.text is gone.*to_v"), tapped(backbone.sites, Read("*.text", "heads")):
+    with (
+        pytest.raises(TapError, match=r"up\.s1\.2\.text is gone.*to_v"),
+        tapped(backbone.sites, Read("*.text", "heads")),
+    ):
         pass
     assert not traces(backbone)
 

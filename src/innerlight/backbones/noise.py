@@ -48,7 +48,7 @@ class NoiseLevels:
         return signal * noise - sigma * clean
 
     def noise_of(self, estimate: Tensor, noisy: Tensor, t: Tensor, prediction: str) -> Tensor:
-        """eps by a network's estimate of what it predicts; of channels that `noisy` has beside, nothing is estimated."""
+        """eps by a network's estimate of what it predicts; channels that `noisy` has beside are left out."""
         if prediction == "epsilon":
             return estimate
         if prediction != "v_prediction":

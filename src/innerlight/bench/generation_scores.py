@@ -284,7 +284,10 @@ def regions_of(source: Render, maps: dict[str, NDArray[np.integer]]) -> list[Reg
     taken = np.zeros(maps["category"].shape, bool)
     found: list[Region | None] = []
     for number, thing in enumerate(source.scene.things):
-        labels, count = ndimage.label((maps["category"] == numbers[thing.look.category]) & ~taken)
+        labels: Any
+        labels, count = ndimage.label(  # pyright: ignore[reportGeneralTypeIssues] - with no output given, a pair
+            (maps["category"] == numbers[thing.look.category]) & ~taken
+        )
         least = LEAST_SHARE * float((owners == number + 1).mean()) * taken.size
         sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
         if count == 0 or sizes.max() < least:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from innerlight.taps.heads import Heads
 from innerlight.taps.moment import Moment, Rows, at_moment, now
-from innerlight.taps.reducers import Everything, HeadMean, KeyMass, Reducer, Tokens, TopKeys
+from innerlight.taps.reducers import Columns, Everything, HeadMean, KeyMass, Reducer, TopKeys
 from innerlight.taps.sites import ATTENTION, FEATURES, ROLES, Site, Sites
 from innerlight.taps.tapping import (
     Read,
@@ -22,6 +22,7 @@ __all__ = [
     "ATTENTION",
     "FEATURES",
     "ROLES",
+    "Columns",
     "Everything",
     "HeadMean",
     "Heads",
@@ -34,7 +35,6 @@ __all__ = [
     "Sites",
     "Tap",
     "TapError",
-    "Tokens",
     "TopKeys",
     "View",
     "Write",

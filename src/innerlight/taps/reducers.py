@@ -49,7 +49,7 @@ class HeadMean:
 
 
 @dataclass(frozen=True)
-class Tokens:
+class Columns:
     """(rows, queries, chosen): the columns of chosen keys, averaged over heads; with `heads`, (rows, heads, ...)."""
 
     keys: tuple[int, ...]

@@ -206,7 +206,7 @@ class Tap:
                 raise InputError(
                     f"reading this would take {planned / 1e6:.3g} MB, more than max_bytes "
                     f"({self.max_bytes / 1e6:.3g} MB); "
-                    "read fewer sites, rows or tokens, or reduce them (HeadMean, Tokens, keep='mean')"
+                    "read fewer sites, rows or tokens, or reduce them (HeadMean, Columns, keep='mean')"
                 )
 
 

@@ -61,8 +61,7 @@ class _Attention(torch.autograd.Function):
         dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
         for at, p in ctx.probabilities:
             torch.bmm(p.mT, g[at], out=dv[at])
-            logits = torch._softmax_backward_data(torch.bmm(g[at], v[at].mT), p, -1, p.dtype)
+            logits = torch.ops.aten._softmax_backward_data(torch.bmm(g[at], v[at].mT), p, -1, p.dtype)
             torch.bmm(logits, k[at], out=dq[at])
             torch.bmm(logits.mT, q[at], out=dk[at])
-        grads = (dq.mul_(ctx.scale), dk.mul_(ctx.scale), dv)
-        return tuple(x.view(s) for x, s in zip(grads, shapes, strict=True))
+        return dq.mul_(ctx.scale).view(shapes[0]), dk.mul_(ctx.scale).view(shapes[1]), dv.view(shapes[2])
