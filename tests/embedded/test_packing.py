@@ -14,7 +14,7 @@ from innerlight.backbones import load
 from innerlight.bench.evidence import measured
 from innerlight.embedded import data, packing, recipe, unet
 from innerlight.embedded.data import FIELDS
-from innerlight.embedded.packing import calibrate, open_trained, pack, write_card
+from innerlight.embedded.packing import calibrate, nearest_scenes, open_trained, pack, write_card
 from innerlight.embedded.recipe import SCHEDULES, train_stage
 from innerlight.sampling import Run, generate
 from innerlight.types import NotFoundError
@@ -36,6 +36,7 @@ def runs(scenes, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(packing, "CALIBRATED_ON", 2)
         patch.setattr(packing, "GUIDANCES", (1.5, 4.0))
         patch.setattr(packing, "STEPS", 2)
+        patch.setattr(packing, "SHOWN", 2)
         quick = {name: replace(one, steps=2, batch=4, warmup=1, sample_steps=10) for name, one in SCHEDULES.items()}
         patch.setattr(recipe, "SCHEDULES", quick)
         for stage in ("tokenizer", "towers", "vae", "unet", "judge"):
@@ -65,6 +66,14 @@ def test_its_calibration_goes_with_it(runs: Path):
     assert {"cat", "red", "grass"} <= set(packed.calibration["vocabulary"])
     assert "," not in packed.calibration["vocabulary"]
     assert len(generate(packed, "a cat", run=QUIET).recipe["prompts"]) == 1
+
+
+def test_the_nearest_scene_of_a_scene_is_itself(runs: Path, scenes):
+    wanted = np.asarray(scenes.pictures[0][2:4])
+    noisy = (wanted // 2 + 40).astype(np.uint8)
+    assert np.array_equal(nearest_scenes(wanted, scenes), wanted)
+    assert nearest_scenes(noisy, scenes).shape == wanted.shape
+    assert (runs / "packed" / packing.NEAREST).exists()
 
 
 def test_the_card_says_what_was_seen_and_what_came_of_it(runs: Path):

@@ -28,11 +28,6 @@ from innerlight.taps import HeadMean, Heads, Read, Write, tapped
 COMMAND = "innerlight bench core"
 PACKAGES = ("torch", "diffusers", "numpy")
 FAMILIES = ("sd15", "sd21", "sdxl")
-PROMISED = (
-    "sampling.ddim_parity", "sampling.ddpm_parity", "sampling.inversion_parity", "taps.neutral", "taps.probabilities",
-    "taps.cross_cost", "taps.cross_memory", "taps.self_cost", "taps.self_memory", "taps.tiny_cost",
-    "daam.iou", "cli.malformed",
-)  # fmt: skip
 STEPS = (2, 25, 50)
 ROUNDS = 3
 MAP_BYTES = 4096 * 4096 * 4  # one N x N map of Stable Diffusion 1.5

@@ -20,7 +20,7 @@ from innerlight.bench.generation_scores import (
     generation_rows,
     inversion_rows,
     map_rows,
-    match_row,
+    match_rows,
 )
 from innerlight.embedded.data import FACTS, MAP_STEP, table_of
 from innerlight.embedded.judge import Judge
@@ -62,7 +62,7 @@ def score(path: Path, runs: Path, *, scenes: int = 512, progress: Progress = lam
         pocket = load()
         measures += [
             lambda: map_rows(pocket, scenes // 2),
-            lambda: [match_row(pocket, scenes // 2), clusters_row(pocket, scenes // 4)],
+            lambda: [*match_rows(pocket, scenes // 2), clusters_row(pocket, scenes // 4)],
             lambda: inversion_rows(pocket, scenes // 16),
             lambda: [cost_row(pocket)],
         ]

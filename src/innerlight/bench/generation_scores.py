@@ -136,8 +136,8 @@ def map_rows(backbone: Backbone, scenes: int) -> list[Row]:
     ]
 
 
-def match_row(backbone: Backbone, pairs: int) -> Row:
-    """PCK@0.1 of keypoints between two scenes of one category, by the nearest match feature; baselines beside it."""
+def match_rows(backbone: Backbone, pairs: int) -> list[Row]:
+    """PCK@0.1 of keypoints between two scenes of one category, by the nearest match feature; and above baselines."""
     read = Read("match")
     kinds = [name for name in CATEGORIES if truth.keypoint_names(name)]
     right: dict[str, list[float]] = {"features": [], "RGB patches": [], "VAE latents": []}
@@ -166,9 +166,19 @@ def match_row(backbone: Backbone, pairs: int) -> Row:
         for arm, values in maps.items():
             found = _nearest(values, xy, backbone.size[0])
             right[arm].append(float((np.linalg.norm(found - wanted, axis=1) <= limit).mean()))
-    others = {arm: float(np.mean(values)) for arm, values in right.items() if arm != "features"}
-    note = "mean over pairs, t = 0.26 T, 4 noises; " + ", ".join(f"{arm} {value:.3f}" for arm, value in others.items())
-    return _row("features.match_pck", right["features"], 0.5, backbone, note)
+    rows = [_row("features.match_pck", right["features"], 0.5, backbone, "mean over pairs, t = 0.26 T, 4 noises")]
+    own = np.array(right.pop("features"))
+    for arm, values in right.items():
+        gains = own - np.array(values)
+        low, high = interval(gains)
+        rows.append(
+            measured(
+                f"features.match_over_{arm.lower().replace(' ', '_')}", float(gains.mean()), 0.0, ">", n=len(own),
+                 command=COMMAND, low=low, high=high, baseline=f"nearest of {arm}", model=backbone.hash,
+                seeds=f"from {SCORING}", packages=PACKAGES, note=f"{own.mean():.3f} against {np.mean(values):.3f}",
+            )
+        )  # fmt: skip
+    return rows
 
 
 def clusters_row(backbone: Backbone, scenes: int) -> Row:

@@ -23,10 +23,6 @@ from innerlight.world.layout import fingerprint, sample
 
 SCORING = 100_000  # the first scoring seed
 COMMAND = "innerlight world score"
-PROMISED = (
-    "world.scenes_per_second", "world.k_means_rgb_miou", "world.legible",
-    "files.malformed", "cli.import_seconds", "cli.imports_torch",
-)  # fmt: skip
 COLOUR_WEIGHTS = (0.5, 1.0, 2.0, 4.0, 8.0)  # of RGB against position; the best one counts
 
 QUIZ = 60  # pictures

@@ -16,12 +16,15 @@ def show(
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
 ) -> None:
     """Print what was measured and whether it holds; exits 1 for missing, stale and contradictory rows."""
+    from innerlight.backbones import WEIGHTS
+    from innerlight.backbones.hashing import hash_files
     from innerlight.bench.evidence import faults, read_folder, table
-    from innerlight.bench.world_scores import PROMISED
+    from innerlight.bench.promised import PROMISED
     from innerlight.world.layout import fingerprint
 
     rows = read_folder(folder)
-    wrong = faults(rows, promised=PROMISED, current={fingerprint()})
+    shipped = hash_files((WEIGHTS / "pocket").rglob("*.safetensors"))
+    wrong = faults(rows, promised=PROMISED, current={fingerprint(), shipped})
     result = {"rows": [row.as_json() for row in rows], "faults": wrong}
     answer(result, json, "\n".join([table(rows), *wrong]))
     raise typer.Exit(1 if wrong or (strict and not all(row.holds for row in rows)) else 0)

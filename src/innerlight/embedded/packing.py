@@ -9,7 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
 
+from innerlight import viz
 from innerlight.backbones import Backbone, NoiseLevels, TextEncoder, save_pipeline
 from innerlight.backbones.building import build_unet, build_vae
 from innerlight.backbones.sites import sites_of
@@ -20,7 +24,7 @@ from innerlight.embedded.towers import trained_towers
 from innerlight.embedded.unet import POCKET_UNET, scale_of
 from innerlight.embedded.vae import POCKET_VAE, to_tensor
 from innerlight.embedded.vocabulary import count_words
-from innerlight.files import read_json, write_json, write_text
+from innerlight.files import read_json, write_json, write_picture, write_text
 from innerlight.sampling import Run, generate
 from innerlight.tuning.training import Progress, averaged_weights, state_of
 from innerlight.types import NotFoundError
@@ -32,6 +36,8 @@ GUIDANCES = (1.5, 2.5, 4.0, 6.0)
 DEVELOPMENT = 50_000  # seeds of the scenes that defaults are fitted on
 CALIBRATED_ON = 48  # captions for each guidance
 STAGES = ("vae", "towers", "unet", "judge")
+NEAREST = "nearest.png"
+SHOWN = 16  # samples beside their nearest training scenes
 CURVE = 12  # points of a loss curve in the model card
 
 
@@ -100,6 +106,32 @@ def calibrate(runs: Path, progress: Progress = lambda done, of: None) -> dict[st
     return calibration
 
 
+def nearest_scenes(pictures: NDArray[np.uint8], scenes: Scenes, side: int = 16) -> NDArray[np.uint8]:
+    """For each of `pictures` (n, h, w, 3) the scene of the training data that looks most like it, reduced to `side`."""
+
+    def small(many: NDArray[np.uint8]) -> Tensor:
+        return F.adaptive_avg_pool2d(to_tensor(many), side).flatten(1)
+
+    wanted = small(pictures)
+    least = torch.full((len(pictures),), torch.inf)
+    found = np.zeros((len(pictures), *scenes.pictures[0].shape[1:]), np.uint8)
+    for shard in scenes.pictures:
+        distances, places = torch.cdist(wanted, small(np.asarray(shard))).min(1)
+        for k in torch.nonzero(distances < least).flatten().tolist():
+            least[k], found[k] = distances[k], shard[int(places[k])]
+    return found
+
+
+def write_nearest(backbone: Backbone, scenes: Scenes, path: Path) -> None:
+    """Samples of development captions above the training scenes that look most like them."""
+    told = [caption(sample(DEVELOPMENT + k)).text for k in range(SHOWN)]
+    made = generate(backbone, told, seed=DEVELOPMENT, run=Run(progress=False))
+    drawn = np.stack([np.asarray(image) for image in made.images])
+    near, half = nearest_scenes(drawn, scenes), SHOWN // 2
+    rows = [*drawn[:half], *near[:half], *drawn[half:], *near[half:]]
+    write_picture(viz.grid(rows, columns=half, gap=2), path)
+
+
 def words_of(scenes: Scenes) -> list[str]:
     """All words of the captions that the model was trained on."""
     counts = count_words(str(text) for shard in scenes.captions for row in shard for text in row)
@@ -116,6 +148,7 @@ def pack(runs: Path, folder: Path) -> Backbone:
     backbone = open_trained(runs, calibration)
     save_pipeline(backbone, folder, half=True, licence=LICENCE)
     write_json(calibration, folder / "calibration.json")
+    write_nearest(backbone, open_scenes(runs / "data"), folder / NEAREST)
     return backbone
 
 
@@ -133,6 +166,10 @@ def write_card(runs: Path, folder: Path, rows: Sequence[Any], hardware: str) -> 
         "| stage | parameters | samples seen | hours |",
         "| --- | --- | --- | --- |",
         *(_stage_line(runs, stage) for stage in STAGES if (runs / stage / "checkpoint.pt").exists()),
+        "",
+        f"![Samples above the training scenes that look most like them]({NEAREST})",
+        "",
+        f"{SHOWN} samples, and below each the one of the training scenes that looks most like it at 16 x 16.",
         "",
         "Loss at even distances over the steps:",
         "",

@@ -1,0 +1,22 @@
+"""What must be measured: the rows that the tables of evidence owe, whether they hold or not."""
+
+from __future__ import annotations
+
+WORLD = (
+    "world.scenes_per_second", "world.k_means_rgb_miou", "world.legible",
+    "files.malformed", "cli.import_seconds", "cli.imports_torch",
+)  # fmt: skip
+EMBEDDED = (
+    "judge.category", "judge.colour", "judge.pattern", "judge.category_vae", "judge.colour_vae", "judge.pattern_vae",
+    "judge.parts_miou", "judge.identity", "vae.psnr", "vae.psnr_things", "towers.retrieval", "towers.hard",
+    "generate.one_category", "generate.one_colour", "generate.one_all", "generate.two_present", "generate.two_bound",
+    "generate.three_present", "generate.setting", "generate.relation", "generate.diversity", "generate.cost",
+    "maps.pointing", "maps.auroc", "features.match_pck", "features.match_over_rgb_patches",
+    "features.match_over_vae_latents", "features.kmeans_miou", "inversion.caption", "inversion.fixed_point",
+)  # fmt: skip
+CORE = (
+    "sampling.ddim_parity", "sampling.ddpm_parity", "sampling.inversion_parity", "taps.neutral", "taps.probabilities",
+    "taps.cross_cost", "taps.cross_memory", "taps.self_cost", "taps.self_memory", "taps.tiny_cost",
+    "daam.iou", "cli.malformed",
+)  # fmt: skip
+PROMISED = (*WORLD, *EMBEDDED, *CORE)
