@@ -57,9 +57,10 @@ class Region:
 
     @property
     def centre(self) -> tuple[float, float]:
-        """(x, y) in 0..1."""
+        """(x, y) of its box, in 0..1."""
         rows, columns = np.nonzero(self.mask)
-        return float(columns.mean() + 0.5) / self.mask.shape[1], float(rows.mean() + 0.5) / self.mask.shape[0]
+        height, width = self.mask.shape
+        return (columns.min() + columns.max() + 1) / 2 / width, (rows.min() + rows.max() + 1) / 2 / height
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def match_rows(backbone: Backbone, pairs: int) -> list[Row]:
         maps = {
             "features": probe(backbone, latents, int(0.26 * len(backbone.levels)), read, draws=4).values(read),
             "VAE latents": latents,
-            "RGB patches": F.unfold(F.avg_pool2d(pictures, 2), 7, padding=3).unflatten(2, (64, 64)),
+            "RGB patches": _patches(F.avg_pool2d(pictures, 2)),
         }
         xy = np.array([(points[0][name].x, points[0][name].y) for name in names])
         wanted = np.array([(points[1][name].x, points[1][name].y) for name in names])
@@ -288,26 +289,38 @@ def _samples(backbone: Backbone, judge: Judge, things: int, number: int) -> Iter
 
 
 def regions_of(source: Render, maps: dict[str, NDArray[np.integer]]) -> list[Region | None]:
-    """For each thing of the source the largest region of its category, large enough; no region serves twice."""
+    """For each thing of the source the largest region of its category, large enough; no region serves twice. Of
+    things of one category each has the regions of its colour first.
+    """
     numbers = {name: number for number, name in truth.category_names().items()}
     owners = truth.instances(source)
+    looks = [thing.look for thing in source.scene.things]
     taken = np.zeros(maps["category"].shape, bool)
     found: list[Region | None] = []
-    for number, thing in enumerate(source.scene.things):
-        labels: Any
-        labels, count = ndimage.label(  # pyright: ignore[reportGeneralTypeIssues] - with no output given, a pair
-            (maps["category"] == numbers[thing.look.category]) & ~taken
-        )
+    for number, look in enumerate(looks):
         least = LEAST_SHARE * float((owners == number + 1).mean()) * taken.size
-        sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-        if count == 0 or sizes.max() < least:
-            found.append(None)
-            continue
-        mask = labels == sizes.argmax() + 1
-        taken |= mask
-        colour, pattern = (int(np.bincount(maps[name][mask]).argmax()) - 1 for name in ("colour", "pattern"))
-        found.append(Region(mask, colour, pattern))
+        regions = [
+            region
+            for region in _components((maps["category"] == numbers[look.category]) & ~taken, maps)
+            if region.mask.sum() >= least
+        ]
+        twins = sum(other.category == look.category for other in looks) > 1
+        colour = COLOUR_NAMES.index(look.colour)
+        best = max(regions, key=lambda one: (twins and one.colour == colour, one.mask.sum()), default=None)
+        if best is not None:
+            taken |= best.mask
+        found.append(best)
     return found
+
+
+def _components(mask: NDArray[np.bool_], maps: dict[str, NDArray[np.integer]]) -> Iterator[Region]:
+    """The connected regions of a mask, with what most of their cells are."""
+    labels: Any
+    labels, count = ndimage.label(mask)  # pyright: ignore[reportGeneralTypeIssues] - with no output given, a pair
+    for number in range(1, count + 1):
+        own = labels == number
+        colour, pattern = (int(np.bincount(maps[name][own]).argmax()) - 1 for name in ("colour", "pattern"))
+        yield Region(own, colour, pattern)
 
 
 def _attributes(judged: Sequence[Judged], roles: Sequence[str]) -> list[float]:
@@ -385,6 +398,11 @@ def _nearest(maps: Tensor, xy: NDArray[np.floating], side: int) -> NDArray[np.fl
     vectors = first[:, at[:, 1], at[:, 0]].T  # (points, c)
     best = (vectors @ second.flatten(1)).argmax(1).numpy()
     return np.stack([best % cells + 0.5, best // cells + 0.5], axis=1) * side / cells
+
+
+def _patches(pictures: Tensor, side: int = 7) -> Tensor:
+    """(n, 3 * side * side, h, w): around each pixel all that is near."""
+    return F.unfold(pictures, side, padding=side // 2).unflatten(2, pictures.shape[-2:])
 
 
 def _seconds(work: Callable[[], Any]) -> float:
