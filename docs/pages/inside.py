@@ -34,7 +34,7 @@ viz.grid(
 # model: branch, stride (latent cells per cell), number in the order of execution, kind. Methods
 # ask for **roles**, because the site that knows what a thing is sits elsewhere in each network.
 
-print(model.sites)
+print(innerlight.atlas(model))
 
 # %%
 # Real models are larger, not different. Stable Diffusion XL, of which no weights are needed here:

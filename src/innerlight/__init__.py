@@ -5,15 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from innerlight.backbones import blank, load
+    from innerlight.backbones import atlas, blank, load
     from innerlight.sampling import from_image, generate, invert, probe
     from innerlight.taps import Read, Write, tapped
 
 __version__ = "0.1.0"
 
-__all__ = ["Read", "Write", "__version__", "blank", "from_image", "generate", "invert", "load", "probe", "tapped"]
+__all__ = [
+    "Read",
+    "Write",
+    "__version__",
+    "atlas",
+    "blank",
+    "from_image",
+    "generate",
+    "invert",
+    "load",
+    "probe",
+    "tapped",
+]
 
 _ROOMS = {  # opened at the first use, so that importing innerlight imports no torch
+    "atlas": "backbones",
     "blank": "backbones",
     "load": "backbones",
     "from_image": "sampling",

@@ -210,3 +210,11 @@ def test_a_networks_table_names_every_site(real: dict[str, Backbone]):
         assert all(name in table for name in backbone.sites)
         assert "semantic layout" in table
         assert "match" in table
+
+
+def test_the_atlas_prints_as_a_table():
+    import innerlight
+
+    table = str(innerlight.atlas(blank("sdxl", "real", device="meta"))).splitlines()
+    assert table[0].split() == ["site", "grid", "width", "heads", "roles"]
+    assert any(line.split() == ["up.s4.0.self", "32", "x", "32", "1280", "20", "semantic", "layout"] for line in table)

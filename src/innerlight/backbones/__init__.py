@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from innerlight.backbones.backbone import Backbone, NotFiniteError, Size, TextEncoder, widen_input
+from innerlight.backbones.backbone import Backbone, NotFiniteError, Size, TextEncoder, atlas, widen_input
 from innerlight.backbones.blank import WEIGHTS, blank
 from innerlight.backbones.context import Context
 from innerlight.backbones.loading import load
@@ -19,6 +19,7 @@ __all__ = [
     "Size",
     "StepRule",
     "TextEncoder",
+    "atlas",
     "blank",
     "ddim_step",
     "load",

@@ -225,6 +225,13 @@ def now_or(latents: Tensor) -> Moment:
     return moment if len(moment.rows) == len(latents) else Moment(rows=Rows(images=len(latents)))
 
 
+def atlas(backbone: Backbone) -> Sites:
+    """All places of a model where something can be read or replaced, with grid, width, heads, kind and the roles that
+    methods ask for; printed, it is a table.
+    """
+    return backbone.sites
+
+
 def widen_input(backbone: Backbone, channels: int) -> Backbone:
     """A copy whose UNet takes `channels` more; they count for nothing until they are trained."""
     wider = backbone.copy()
