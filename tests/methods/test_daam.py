@@ -22,13 +22,8 @@ QUICK = DaamConfig(steps=2, guidance=3.0)
 
 def test_maps_of_all_tokens_sum_to_one(backbone: Backbone, monkeypatch: pytest.MonkeyPatch):
     seen = []
-    plain = module._word_maps
-
-    def spy(backbone, sums, count, *rest):
-        seen.append(sum(resize(v.mT.unflatten(-1, grid), (16, 24), how="bicubic") for grid, v in sums.items()) / count)
-        return plain(backbone, sums, count, *rest)
-
-    monkeypatch.setattr(module, "_word_maps", spy)
+    plain = module._mean
+    monkeypatch.setattr(module, "_mean", lambda *given: seen.append(plain(*given)) or seen[0])
     daam(backbone, PROMPT, config=QUICK, size=(64, 96))
     assert seen[0].shape == (1, 77, 16, 24)
     assert torch.allclose(seen[0].sum(1), torch.ones(1, 16, 24), atol=1e-5)
@@ -81,6 +76,9 @@ def test_maps_of_a_given_picture(backbone: Backbone):
     assert found.maps[0]["red"].values.shape == (16, 24)
     assert found.mask("cat").shape == (64, 96)
     assert found.recipe["config"]["words"] == ["cat", "red"]
+    own = daam(backbone, PROMPT, ["cat"], image=picture)
+    assert own.mask("cat").shape == (64, 96), "at the picture's size, whatever size the model works at"
+    assert np.array_equal(np.asarray(own.images[0]), picture)
 
 
 def test_shares_across_words(small: Backbone):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -85,8 +86,10 @@ class Backbone:
 
     def latent_size(self, size: Size | None = None) -> Size:
         """Latent cells of a picture of `size` pixels (rows, columns)."""
-        rows, columns = size or self.size
-        step = self.shrink
+        step, given = self.shrink, self.size if size is None else size
+        if not isinstance(given, Sequence) or [isinstance(side, Integral) for side in given] != [True, True]:
+            raise InputError(f"size: expected (rows, columns) in whole pixels, got {size!r:.60}")
+        rows, columns = given
         if rows % step or columns % step or min(rows, columns) < 8 * step:
             raise InputError(
                 f"size: expected rows and columns that are multiples of {step} and at least {8 * step}, "

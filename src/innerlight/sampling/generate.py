@@ -14,7 +14,7 @@ from torch import Tensor
 
 from innerlight import __version__
 from innerlight.backbones import Backbone, Size
-from innerlight.files import Source
+from innerlight.files import Source, read_pictures
 from innerlight.sampling.guidance import Guidance
 from innerlight.sampling.loop import ONLY, Listener, Row, run_steps
 from innerlight.sampling.noise import draw, generators_of, seeds_of
@@ -93,11 +93,13 @@ def from_image(
     run: Run | None = None,
 ) -> Generated:
     """SDEdit (Meng et al. 2022, arXiv:2108.01073): noise added up to `strength` of the way, then taken away under
-    another prompt. Strength 0 gives the picture as the VAE keeps it, 1 begins at the noisiest step.
+    another prompt. Strength 0 gives the picture as the VAE keeps it, 1 begins at the noisiest step. Pictures are
+    worked on at a size that fits the model and come back at their own; with `size` both are that.
     """
     if not isinstance(strength, Real) or not 0 <= strength <= 1:
         raise InputError(f"strength: expected 0 to 1, got {strength!r}")
-    clean = backbone.encode(pictures, size)
+    images = read_pictures(pictures)
+    clean = backbone.encode(images, size)
     texts = prompts_of(prompts)
     texts = texts * len(clean) if len(texts) == 1 else texts
     if len(texts) != len(clean):
@@ -120,7 +122,10 @@ def from_image(
     rows = rows_for(backbone, texts, terms, negative=negative, size=shape)
     done = run_steps(backbone, rule, {ONLY: start}, rows, terms, {ONLY: generators}, run=run, first=first)[ONLY]
     recipe = recipe_of(backbone, "from_image", texts, seeds, rule, terms, negative=negative, size=shape)
-    return Generated(backbone.decode(done), done, seeds, {**recipe, "strength": strength})
+    made = backbone.decode(done)
+    if size is None:
+        made = [one.resize(own.size, Image.Resampling.LANCZOS) for one, own in zip(made, images, strict=True)]
+    return Generated(made, done, seeds, {**recipe, "strength": strength})
 
 
 def rows_for(

@@ -12,11 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from innerlight.backbones import Backbone, Context, Size
-from innerlight.files import Source
+from innerlight.files import Source, read_pictures
 from innerlight.maps import WordMap, centred_gaussian, resize, share
 from innerlight.methods._registry import Claim, method
 from innerlight.metrics import iou
-from innerlight.prompts import noun_phrases, tokens_of_word
+from innerlight.prompts import Tokens, noun_phrases, tokens_of_word
 from innerlight.sampling import Run, draw, generate, generators_of
 from innerlight.sampling.generate import prompts_of
 from innerlight.taps import HeadMean, Moment, Read, Rows, main_passes, tapped
@@ -34,13 +34,7 @@ class DaamConfig:
     steps: int | None = None
     guidance: float | None = None
     across_words: bool = False  # divide each map by the sum over words
-    levels: tuple[float, ...] = (
-        0.1,
-        0.15,
-        0.2,
-        0.25,
-        0.3,
-    )  # of a given picture: shares of the timesteps it is noised to
+    levels: tuple[float, ...] = (0.1, 0.15, 0.2, 0.25, 0.3)  # of a given picture: how far it is noised
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,14 +118,19 @@ def daam(
         latent = (made.latents.shape[-2], made.latents.shape[-1])
         context = backbone.embed(texts, size)
     else:
-        clean = backbone.encode(image, size)
+        images = read_pictures(image)
+        clean = backbone.encode(images, size)
         if len(clean) != len(texts):
             raise InputError(f"prompts: expected {len(clean)}, one for each picture, got {len(texts)}")
         latent = (clean.shape[-2], clean.shape[-1])
         context = backbone.embed(texts, (latent[0] * backbone.shrink, latent[1] * backbone.shrink))
         sums, counts = _over_levels(backbone, clean, context, read, config.levels, seed)
-        images, recipe = backbone.decode(clean), {"model": backbone.name, "model_hash": backbone.hash}
-    maps = _word_maps(backbone, sums, sum(counts.values()), context, latent, texts, words, config)
+        recipe = {"model": backbone.name, "model_hash": backbone.hash}
+    mean = _mean(sums, sum(counts.values()), latent)
+    maps = [
+        _word_maps(mean[number], context.tokens[number][0], picture, text, words, config)
+        for number, (picture, text) in enumerate(zip(images, texts, strict=True))
+    ]
     settings = {**asdict(config), "words": None if words is None else list(words)}
     return WordMaps(images, maps, config.threshold, {**recipe, "method": "daam", "config": settings})
 
@@ -149,33 +148,27 @@ def _over_levels(
     return dict(seen[read]), seen.counts(read)
 
 
-def _word_maps(
-    backbone: Backbone,
-    sums: Mapping[Any, Tensor],
-    count: int,
-    context: Context,
-    latent: Size,
-    texts: Sequence[str],
-    words: Sequence[str] | None,
-    config: DaamConfig,
-) -> list[dict[str, WordMap]]:
-    """Resize each level's sum to the latent's grid, clamp, average over levels, layers and steps; then by word."""
-    # (images, tokens, rows, columns): interpolation is linear, so each level is resized once
+def _mean(sums: Mapping[Any, Tensor], count: int, latent: Size) -> Tensor:
+    """(images, tokens, rows, columns): each level's sum at the latent's grid, clamped, averaged over levels, layers
+    and steps.
+    """
+    # interpolation is linear, so each level is resized once
     total = sum(resize(values.mT.unflatten(-1, grid), latent, how="bicubic") for grid, values in sums.items())
     assert isinstance(total, Tensor)
-    mean = (total / count).clamp(min=0)
-    size = (latent[0] * backbone.shrink, latent[1] * backbone.shrink)
-    found = []
-    for number, text in enumerate(texts):
-        asked = list(words) if words is not None else _nouns(text)
-        if not asked:
-            raise InputError(f"no noun was found in {text!r}; name the words")
-        positions = [list(tokens_of_word(context.tokens[number][0], word)) for word in asked]
-        maps = torch.stack([mean[number, at].mean(0) for at in positions])
-        maps = share(maps) if config.across_words else maps
-        values = maps.cpu().numpy()
-        found.append({word: WordMap(word, one, size) for word, one in zip(asked, values, strict=True)})
-    return found
+    return (total / count).clamp(min=0)
+
+
+def _word_maps(
+    mean: Tensor, tokens: Tokens, picture: Image.Image, text: str, words: Sequence[str] | None, config: DaamConfig
+) -> dict[str, WordMap]:
+    """The maps of words in one picture, whose size they have."""
+    asked = list(words) if words is not None else _nouns(text)
+    if not asked:
+        raise InputError(f"no noun was found in {text!r}; name the words")
+    maps = torch.stack([mean[list(tokens_of_word(tokens, word))].mean(0) for word in asked])
+    maps = share(maps) if config.across_words else maps
+    size = (picture.height, picture.width)
+    return {word: WordMap(word, one, size) for word, one in zip(asked, maps.cpu().numpy(), strict=True)}
 
 
 def _nouns(text: str) -> list[str]:

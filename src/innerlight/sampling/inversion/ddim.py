@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from innerlight.backbones import Backbone, Context, Size, ddim_step
-from innerlight.files import Source, atomic_path
+from innerlight.files import Source, atomic_path, read_pictures
 from innerlight.metrics import psnr
 from innerlight.sampling.generate import default_steps, rows_for
 from innerlight.sampling.guidance import Guidance
@@ -116,7 +116,8 @@ def invert(
     if not isinstance(refinements, Integral) or refinements < 0:
         raise InputError(f"refinements: expected a whole number from 0 on, got {refinements!r}")
     run = run or Run()
-    clean = backbone.encode(pictures, size)
+    images = read_pictures(pictures)
+    clean = backbone.encode(images, size)
     texts = [prompts] * len(clean) if isinstance(prompts, str) else list(prompts)
     if len(texts) != len(clean):
         raise InputError(f"prompts: expected one, or one for each of {len(clean)} pictures, got {len(texts)}")
@@ -126,7 +127,7 @@ def invert(
     trajectory = trajectory_of(backbone, stepper, clean, rows[0].context, refinements, run)
     begun, quiet = {ONLY: trajectory[0]}, Run(progress=False, cancel=run.cancel)
     again = run_steps(backbone, stepper, begun, rows, PLAIN, {ONLY: ()}, run=quiet)[ONLY]
-    original = backbone.pixels(pictures, shape)
+    original = backbone.pixels(images, shape)
     return Inversion(
         trajectory,
         tuple(texts),
