@@ -1,4 +1,4 @@
-"""Tiny networks of every family, made once."""
+"""The passes that a network runs."""
 
 from __future__ import annotations
 
@@ -6,23 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-import torch
 
-from innerlight.backbones import Backbone, blank
-
-FAMILIES = ("sd15", "sd21", "sdxl")
-
-
-@pytest.fixture(scope="session", params=FAMILIES)
-def backbone(request: pytest.FixtureRequest) -> Backbone:
-    torch.set_num_threads(1)
-    return blank(request.param)
-
-
-@pytest.fixture(scope="session")
-def small() -> Backbone:
-    torch.set_num_threads(1)
-    return blank("sd15")
+from innerlight.backbones import Backbone
 
 
 @pytest.fixture
