@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from innerlight.backbones import Backbone, NotFiniteError, StepRule, scheduler_named
+from innerlight.files import read_recipe, write_recipe
 from innerlight.sampling import CancelToken, Ddim, Ddpm, Guidance, Run, draw, from_image, generate, generators_of
 from innerlight.types import CancelledError, InnerlightError, InputError
 
@@ -72,6 +74,33 @@ def test_a_recipe_says_what_is_needed_to_do_it_again(small: Backbone):
     )  # fmt: skip
     assert torch.equal(again, made.latents)
     assert (recipe["model_hash"], recipe["stepper"], recipe["method"]) == (small.hash, "Ddim", "generate")
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (lambda levels: Ddim(levels, 2, eta=0.5), {"stepper": "Ddim", "eta": 0.5}),
+        (lambda levels: Ddpm(levels, 2, "large"), {"stepper": "Ddpm", "variance": "large"}),
+    ],
+)
+def test_a_recipe_says_by_which_rule(small: Backbone, rule: Callable[..., Any], said: dict[str, Any]):
+    recipe = generate(small, "a cat", stepper=rule(small.levels), size=SIZE, run=QUIET).recipe
+    assert said.items() <= recipe.items()
+
+
+def test_a_recipe_of_numpy_numbers_can_be_written(small: Backbone, tmp_path: Path, picture: Image.Image):
+    size: Any = (np.int64(64), np.int64(96))
+    made = generate(small, "a cat", steps=1, size=size, seed=np.int64(3), guidance=np.float32(2.5), run=QUIET)
+    write_recipe(made.recipe, tmp_path / "one.json")
+    again = read_recipe(tmp_path / "one.json")
+    assert (again["seeds"], again["size"], again["guidance"]) == ([3], [64, 96], 2.5)
+    assert torch.equal(
+        latents(small, again["prompts"], seed=again["seeds"], steps=1, size=again["size"], guidance=again["guidance"]),
+        made.latents,
+    )
+    other = changed(small, picture, strength=np.float32(0.5))
+    write_recipe(other.recipe, tmp_path / "two.json")
+    assert read_recipe(tmp_path / "two.json")["strength"] == 0.5
 
 
 # Rules of diffusers
@@ -144,6 +173,33 @@ def test_strength_is_the_share_of_steps(
         made = changed(small, picture, strength=strength)
     assert ran == [2] * count
     assert made.recipe["strength"] == strength
+
+
+def test_strength_1_is_a_run_from_the_noisiest_step(backbone: Backbone, picture: Any):
+    clean, t = backbone.encode([picture], SIZE), Ddim(backbone.levels, 5).timesteps[0]
+    start = backbone.levels.noisy(clean, draw(generators_of([8]), clean.shape[1:]), torch.tensor([t]))
+    whole = latents(backbone, "a cat", steps=5, guidance=2.0, latents=start)
+    assert torch.equal(changed(backbone, picture, strength=1, seed=8, size=SIZE).latents, whole)
+
+
+def test_pictures_of_any_size_come_back_at_their_own(small: Backbone):
+    odd = Image.new("RGB", (301, 173), (200, 40, 90))
+    made = changed(small, odd, strength=0.5)
+    rows, columns = small.fitting((173, 301))
+    assert made.latents.shape == (1, 4, rows // small.shrink, columns // small.shrink)
+    assert made.images[0].size == (301, 173)
+    assert changed(small, odd, strength=0.5, size=(64, 96)).images[0].size == (96, 64)
+
+
+def test_pictures_of_different_shapes_need_a_size(small: Backbone, picture: Any):
+    tall = Image.new("RGB", (64, 200))
+    with pytest.raises(InputError, match="give size="):
+        changed(small, [picture, tall])
+    assert len(changed(small, [picture, tall], size=(64, 96)).images) == 2
+    with pytest.raises(InputError, match="multiples of 4"):
+        changed(small, picture, size=(63, 96))
+    with pytest.raises(InputError, match="at least one"):
+        changed(small, [])
 
 
 def test_more_strength_leaves_less_of_the_picture(small: Backbone, picture: Any):

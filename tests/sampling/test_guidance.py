@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from innerlight.backbones import Backbone
+from innerlight.maps import gaussian_blur
 from innerlight.sampling import ClassifierGuidance, Guidance, Run, SelfAttentionGuidance, Step, generate
 from innerlight.taps import KeyMass, Read, main_passes
 from innerlight.types import InputError
@@ -125,7 +126,7 @@ def test_the_true_posterior_turns_a_mixture_into_its_part(small: Backbone):
     part = noise(lambda at: log_parts(at, abar)[..., 1], abar)
     posterior = ClassifierGuidance(lambda at, t: log_parts(at.double(), abar).log_softmax(-1)[..., 1].sum((1, 2, 3)))
     rule: Any = type("Rule", (), {"timesteps": [401] * 9, "scaled": staticmethod(lambda latents, index: latents)})
-    step = Step(small, rule, [], {"image": x}, index, 9)
+    step = Step(small, {"image": rule}, [], {"image": x}, index, 9)
     added = posterior(step, "image")
     assert added is not None
     assert torch.allclose(mixture + added, part, atol=1e-6)
@@ -134,6 +135,33 @@ def test_the_true_posterior_turns_a_mixture_into_its_part(small: Backbone):
 def test_a_score_has_one_number_a_picture(small: Backbone):
     with pytest.raises(InputError, match="expected 2 numbers"):
         drawn(small, Guidance(2.0, (ClassifierGuidance(lambda latents, t: latents.mean()),)))
+
+
+def test_a_score_is_asked_about_noisy_or_clean(small: Backbone):
+    with pytest.raises(InputError, match="noisy or clean, got 'both'"):
+        ClassifierGuidance(brightness, on="both")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_score_of_the_clean_picture_is_asked_about_the_conditional_estimate(
+    small: Backbone, passes: Callable[..., Any]
+):
+    asked: list[Tensor] = []
+
+    def score(latents: Tensor, timestep: int) -> Tensor:
+        asked.append(latents.detach())
+        return brightness(latents, timestep)
+
+    expected: list[Tensor] = []
+
+    def look(step: Step) -> None:
+        noise = step.of("image", "cond")
+        expected.append((step.shown["image"] - (1 - step.abar) ** 0.5 * noise) / step.abar**0.5)
+
+    with passes(small) as rows:
+        drawn(small, Guidance(2.0, (ClassifierGuidance(score, on="clean"),)), after=[look])
+    assert rows == [4, 2, 4, 2]
+    for one, other in zip(asked, expected, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
 # Self-attention guidance
@@ -174,6 +202,42 @@ def test_attention_mass_is_1_on_average(small: Backbone):
     drawn(small, Guidance(2.0, (term,)), after=[keep])
     assert kept[0].shape == (4, 2 * 3), "a mid grid of 2 x 3 cells for 16 x 24 latents"
     assert torch.allclose(kept[0].mean(1), torch.ones(4), atol=1e-5)
+
+
+@pytest.mark.parametrize(("weight", "row"), [(2.0, "uncond"), (1.0, "cond")])
+def test_it_is_the_formula_of_its_paper(backbone: Backbone, weight: float, row: str):
+    """A second, plain writing; 11 x 13 latent cells, so that the mid grid does not divide them."""
+    read = Read("mid.*.0.self", "probabilities", reduce=KeyMass(), when=main_passes)
+    term, kept = SelfAttentionGuidance(0.6, threshold=1.0, sigma=1.5, read=read), []
+
+    def look(step: Step) -> None:
+        assert step.seen is not None
+        ((site, mass),) = step.seen[read].items()
+        rows, columns = backbone.sites[site].grid((11, 13))
+        at = [one.name for one in step.rows].index(row)
+        covered = (mass[2 * at : 2 * at + 2] > 1.0).view(2, rows, columns)
+        down = (torch.arange(11) * rows / 11).long()
+        across = (torch.arange(13) * columns / 13).long()
+        mask = covered[:, down][:, :, across][:, None]  # (2, 1, 11, 13)
+        assert mask.any()
+        assert not mask.all()
+        noise, x, a = step.of("image", row), step.shown["image"], step.abar
+        clean = (x - (1 - a) ** 0.5 * noise) / a**0.5
+        blurred = torch.where(mask, gaussian_blur(clean, 1.5), clean)
+        again = a**0.5 * blurred + (1 - a) ** 0.5 * noise
+        context = next(one.context for one in step.rows if one.name == row)
+        with torch.no_grad():
+            other = backbone.denoise(again, step.timestep, context)
+        without, only = step.estimates.get("uncond"), step.of("image", "cond")
+        base = only if without is None else without + weight * (only - without)
+        kept.append((step.noise["image"], base + 0.6 * (noise - other)))
+
+    generate(
+        backbone, PROMPTS, seed=3, steps=1, guidance=Guidance(weight, (term,)), after=[look], run=QUIET,
+        size=(11 * backbone.shrink, 13 * backbone.shrink),
+    )  # fmt: skip
+    ((ours, plain),) = kept
+    assert torch.allclose(ours, plain, atol=1e-4)
 
 
 # Together

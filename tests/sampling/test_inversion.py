@@ -135,6 +135,13 @@ def test_a_batch_is_its_pictures_one_by_one(backbone: Backbone):
         assert torch.allclose(alone.trajectory[:, 0], both.trajectory[:, k], atol=1e-4)
 
 
+def test_one_prompt_is_for_all_pictures(small: Backbone):
+    for prompts in ("a red cat", ["a red cat"]):
+        found = inverted(small, prompts=prompts)
+        assert found.prompts == ("a red cat",) * 2
+    assert torch.equal(found.trajectory, inverted(small, prompts=["a red cat"] * 2).trajectory)
+
+
 def test_pictures_may_come_one_after_another(small: Backbone):
     assert torch.equal(inverted(small, (one for one in PICTURES)).trajectory, inverted(small).trajectory)
 
@@ -167,6 +174,25 @@ def test_files_that_are_no_inversions(tmp_path: Path):
         Inversion.load(tmp_path / "text")
 
 
+@pytest.mark.parametrize(
+    "facts",
+    ["[]", "{}", "null", '{"prompts": ["a"], "steps": "six", "method": "", "model": "", "psnr": [], "floor": []}'],
+)
+def test_facts_that_are_none_are_refused(small: Backbone, tmp_path: Path, facts: str):
+    tensors = {"trajectory": torch.zeros(7, 1, 4, 2, 2)}
+    save_file(tensors, tmp_path / "kept", metadata={"format": "innerlight inversion 1", "facts": facts})
+    with pytest.raises(InputError, match="cannot be read as an inversion"):
+        Inversion.load(tmp_path / "kept")
+
+
+def test_it_ends_within_a_step_of_being_cancelled(small: Backbone, passes: Callable[..., Any]):
+    cancel = CancelToken()
+    handle = small.unet.conv_out.register_forward_pre_hook(lambda *given: cancel.cancel())
+    with handle, passes(small) as ran, pytest.raises(CancelledError):
+        inverted(small, run=Run(progress=False, cancel=cancel))
+    assert len(ran) == 1
+
+
 def test_it_is_cancelled(small: Backbone):
     cancel = CancelToken()
     cancel.cancel()
@@ -181,6 +207,8 @@ def test_it_is_cancelled(small: Backbone):
         ({"refinements": 1.5}, "refinements"),
         ({"steps": 0}, "steps"),
         ({"prompts": ["a", "b", "c"]}, "one for each of 2 pictures, got 3"),
+        ({"prompts": None}, "prompts: expected one string"),
+        ({"prompts": []}, "prompts: expected one string"),
         ({"pictures": []}, "at least one"),
         ({"size": (63, 96)}, "size"),
     ],

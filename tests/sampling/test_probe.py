@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from innerlight.backbones import Backbone
-from innerlight.sampling import Run, draw, generate, generators_of, probe
+from innerlight.sampling import Run, Step, draw, generate, generators_of, probe
 from innerlight.taps import HeadMean, Read, Write, tapped
 from innerlight.types import InputError, NotFoundError
 
@@ -60,6 +60,38 @@ def test_several_noises_are_averaged(small: Backbone):
     assert torch.allclose(together, torch.stack(each).mean(0), atol=1e-5)
 
 
+def test_one_prompt_in_a_list_is_for_all_pictures(small: Backbone):
+    read = Read("match")
+    one, other = (probe(small, noise(0), 400, read, prompts=p).values(read) for p in (PROMPT, [PROMPT]))
+    assert torch.equal(one, other)
+
+
+def test_what_was_not_read_is_said(small: Backbone):
+    found = probe(small, noise(0), 400, MAPS)
+    with pytest.raises(NotFoundError, match="not among the reads of this probe"):
+        found[Read("match")]
+    read = Read("match", rows="uncond")
+    with pytest.raises(NotFoundError, match="found nothing: a probe has rows named 'cond' alone"):
+        probe(small, noise(0), 400, read).values(read)
+    both = Read("up.*.output")
+    with pytest.raises(InputError, match="ask for one by name: up"):
+        probe(small, noise(0), 400, both).values(both)
+
+
+@pytest.mark.parametrize("index", [0, 2, 4])
+def test_it_sees_what_each_step_of_a_run_sees(small: Backbone, index: int):
+    seen: list[tuple[Tensor, int, Tensor]] = []
+    read = Read("match", rows="cond")
+
+    def keep(step: Step) -> None:
+        seen.append((step.shown["image"], step.timestep, next(iter(tap[read].values())).clone()))
+
+    with tapped(small.sites, read) as tap:
+        generate(small, [PROMPT] * 2, seed=1, steps=5, guidance=2.0, size=(64, 96), after=[keep], run=QUIET)
+    shown, t, values = seen[index]
+    assert torch.allclose(probe(small, shown, t, read, prompts=PROMPT, noise=None).values(read), values, atol=1e-4)
+
+
 def test_features_come_as_a_grid(backbone: Backbone):
     read = Read("match")
     found = probe(backbone, noise(0), 260, read).values(read)
@@ -103,6 +135,7 @@ def test_gradients_flow_where_they_are_asked_for(small: Backbone):
         ({"t": 2.5}, "whole number"),
         ({"latents": torch.zeros(4, 16, 24)}, r"expected \(n, 4, rows, columns\)"),
         ({"latents": torch.zeros(1, 3, 16, 24)}, "latents"),
+        ({"prompts": None}, "prompts: expected one string"),
         ({"prompts": ["a"] * 3}, "one for each of 2 pictures, got 3"),
         ({"noise": torch.zeros(1, 4, 16, 24)}, "noise: expected shape"),
         ({"noise": [1]}, "expected one number, or 2"),

@@ -74,7 +74,8 @@ def generate(
     start = rule.start((drawn if latents is None else latents.float()).to(backbone.device))
     rows = rows_for(backbone, texts, terms, negative=negative, size=size)
     done = run_steps(backbone, rule, {ONLY: start}, rows, terms, {ONLY: generators}, after=after, run=run)[ONLY]
-    recipe = recipe_of(backbone, "generate", texts, seeds, rule, terms, negative=negative, size=size or backbone.size)
+    shape = tuple(int(side) for side in size or backbone.size)
+    recipe = recipe_of(backbone, "generate", texts, seeds, rule, terms, negative=negative, size=shape)
     return Generated(backbone.decode(done), done, seeds, recipe)
 
 
@@ -100,10 +101,7 @@ def from_image(
         raise InputError(f"strength: expected 0 to 1, got {strength!r}")
     images = read_pictures(pictures)
     clean = backbone.encode(images, size)
-    texts = prompts_of(prompts)
-    texts = texts * len(clean) if len(texts) == 1 else texts
-    if len(texts) != len(clean):
-        raise InputError(f"prompts: expected one, or one for each of {len(clean)} pictures, got {len(texts)}")
+    texts = prompts_for(prompts, len(clean))
     shape = (clean.shape[-2] * backbone.shrink, clean.shape[-1] * backbone.shrink)
     seeds = seeds_of(seed, len(texts))
     generators = generators_of(seeds)
@@ -125,7 +123,7 @@ def from_image(
     made = backbone.decode(done)
     if size is None:
         made = [one.resize(own.size, Image.Resampling.LANCZOS) for one, own in zip(made, images, strict=True)]
-    return Generated(made, done, seeds, {**recipe, "strength": strength})
+    return Generated(made, done, seeds, {**recipe, "strength": float(strength)})
 
 
 def rows_for(
@@ -154,6 +152,15 @@ def prompts_of(prompts: str | Sequence[str]) -> list[str]:
     texts = [prompts] if isinstance(prompts, str) else list(prompts) if isinstance(prompts, Iterable) else []
     if not texts or not all(isinstance(text, str) for text in texts):
         raise InputError(f"prompts: expected one string or several, got {prompts!r:.60}")
+    return texts
+
+
+def prompts_for(prompts: str | Sequence[str], count: int) -> list[str]:
+    """A prompt for each of `count` pictures: those given, or the same for all."""
+    texts = prompts_of(prompts)
+    texts = texts * count if len(texts) == 1 else texts
+    if len(texts) != count:
+        raise InputError(f"prompts: expected one, or one for each of {count} pictures, got {len(texts)}")
     return texts
 
 
@@ -188,7 +195,8 @@ def recipe_of(
         "seeds": list(seeds),
         "stepper": type(stepper).__name__,
         "steps": len(stepper.timesteps),
-        "guidance": guidance.weight,
+        **getattr(stepper, "settings", {}),
+        "guidance": float(guidance.weight),
         "terms": [repr(term) for term in guidance.terms],
         "dtype": str(backbone.dtype).removeprefix("torch."),
         **rest,

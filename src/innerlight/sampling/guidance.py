@@ -81,6 +81,10 @@ class ClassifierGuidance:
     scale: float = 1.0
     on: Literal["noisy", "clean"] = "noisy"
 
+    def __post_init__(self) -> None:
+        if self.on not in ("noisy", "clean"):
+            raise InputError(f"on: expected noisy or clean, got {self.on!r}")
+
     def reads(self, backbone: Backbone) -> Sequence[Read]:
         del backbone
         return ()

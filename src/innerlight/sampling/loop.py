@@ -43,7 +43,7 @@ class Step:
     """What listeners are shown; they may replace `latents` before the pass and after the step."""
 
     backbone: Backbone
-    stepper: Stepper
+    steppers: Mapping[str, Stepper]  # by stream, for some keep a history
     rows: Sequence[Row]
     latents: dict[str, Tensor]
     index: int
@@ -56,7 +56,7 @@ class Step:
     @property
     def timestep(self) -> int:
         """Of this step's pass."""
-        return self.stepper.timesteps[self.index]
+        return next(iter(self.steppers.values())).timesteps[self.index]
 
     @property
     def abar(self) -> float:
@@ -73,7 +73,7 @@ class Step:
 
     def scaled(self, stream: str) -> Tensor:
         """A stream's latents as the network is shown them."""
-        return self.stepper.scaled(self.latents[stream], self.index)
+        return self.steppers[stream].scaled(self.latents[stream], self.index)
 
     def denoise(
         self, rows: Sequence[Row], latents: Mapping[str, Tensor] | None = None, passing: str = "extra"
@@ -112,7 +112,7 @@ def run_steps(
     when it is done. A pass runs without gradients unless a listener or a term of the guidance asks for them.
     """
     _check(latents, rows, generators)
-    run, stepper = run or Run(), copy(stepper)
+    run, steppers = run or Run(), {stream: copy(stepper) for stream in latents}
     current = dict(latents)
     steps = len(stepper.timesteps)
     chosen = range(first, steps if last is None else last)
@@ -120,7 +120,7 @@ def run_steps(
         items = guidance.taps(backbone)
         seen = stack.enter_context(tapped(backbone.sites, *items)) if items else None
         for index in chosen:
-            step = Step(backbone, stepper, rows, current, index, steps, seen=seen)
+            step = Step(backbone, steppers, rows, current, index, steps, seen=seen)
             for listener in before:
                 listener(step)
             with torch.no_grad():
@@ -129,7 +129,9 @@ def run_steps(
             step.noise = {stream: guidance(step, stream) for stream in current}
             with torch.no_grad():
                 step.latents = {
-                    stream: stepper.step(value.detach(), step.noise[stream].detach(), index, generators[stream])
+                    stream: steppers[stream].step(
+                        value.detach(), step.noise[stream].detach(), index, generators[stream]
+                    )
                     for stream, value in step.latents.items()
                 }
             _check_finite(step)

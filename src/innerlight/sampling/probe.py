@@ -14,11 +14,12 @@ from torch import Tensor
 from innerlight.backbones import Backbone, Context
 from innerlight.maps import WordMap
 from innerlight.prompts import tokens_of_word
+from innerlight.sampling.generate import prompts_for
 from innerlight.sampling.noise import draw, generators_of, seeds_of
 from innerlight.taps import Moment, Read, Rows, Write, tapped
 from innerlight.taps.sites import Grid
 from innerlight.taps.tapping import FEATURE
-from innerlight.types import InputError
+from innerlight.types import InputError, NotFoundError
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +32,15 @@ class Seen:
     kept: Mapping[Read, Mapping[Any, Any]]
 
     def __getitem__(self, read: Read) -> Mapping[Any, Any]:
+        if read not in self.kept:
+            raise NotFoundError(f"{read.name} of {read.sites!r} is not among the reads of this probe")
         return self.kept[read]
 
     def values(self, read: Read) -> Tensor:
         """What was read at the only site of a read."""
-        found = list(self.kept[read].values())
+        found = list(self[read].values())
+        if not found:
+            raise NotFoundError(f"{read.name} of {read.sites!r} found nothing: a probe has rows named 'cond' alone")
         if len(found) != 1:
             raise InputError(
                 f"{len(found)} sites were read; ask for one by name: {', '.join(map(str, self.kept[read]))}"
@@ -98,10 +103,9 @@ def probe(
         raise InputError(f"latents: expected (n, {channels}, rows, columns), got shape {tuple(latents.shape)}")
     size = (latents.shape[-2] * backbone.shrink, latents.shape[-1] * backbone.shrink)
     count = len(latents)
-    texts = [prompts] * count if isinstance(prompts, str) else list(prompts)
-    told = context or backbone.embed(texts, size)
+    told = context or backbone.embed(prompts_for(prompts, count), size)
     if len(told) != count:
-        raise InputError(f"prompts: expected one, or one for each of {count} pictures, got {len(told)}")
+        raise InputError(f"context: expected {count} rows, one for each picture, got {len(told)}")
     sums: dict[Read, dict[Any, Any]] = {}
     for number in range(draws):
         seed = noise + number * count if isinstance(noise, int) else noise

@@ -45,6 +45,7 @@ class Ddim:
             raise InputError(f"eta: expected 0 to 1, got {eta}")
         self.levels, self.eta = levels, eta
         self.timesteps: Sequence[int] = levels.timesteps(steps)
+        self.settings = {"eta": float(eta)}  # for recipes
 
     def start(self, noise: Tensor) -> Tensor:
         return noise
@@ -76,6 +77,7 @@ class Ddpm:
         self.timesteps: Sequence[int] = (
             _all(levels) if steps == len(levels) else [t - 1 for t in levels.timesteps(steps)]
         )
+        self.settings = {"variance": variance}  # for recipes
 
     def start(self, noise: Tensor) -> Tensor:
         return noise

@@ -19,7 +19,7 @@ from torch import Tensor
 from innerlight.backbones import Backbone, Context, Size, ddim_step
 from innerlight.files import Source, atomic_path, read_pictures
 from innerlight.metrics import psnr
-from innerlight.sampling.generate import default_steps, rows_for
+from innerlight.sampling.generate import default_steps, prompts_for, rows_for
 from innerlight.sampling.guidance import Guidance
 from innerlight.sampling.loop import ONLY, run_steps
 from innerlight.sampling.run import Run
@@ -90,10 +90,11 @@ class Inversion:
                 kept: dict[str, Any] = json.loads(metadata["facts"])
                 trajectory = file.get_tensor("trajectory")
             prompts, psnr, floor = (tuple(kept[name]) for name in ("prompts", "psnr", "floor"))
-            steps, method, model = int(kept["steps"]), str(kept["method"]), str(kept["model"])
+            steps, method, model = kept["steps"], str(kept["method"]), str(kept["model"])
+            first_axes = (steps + 1, len(prompts))
         except (SafetensorError, json.JSONDecodeError, KeyError, TypeError) as error:
             raise InputError(f"{path} cannot be read as an inversion ({error}); invert again") from error
-        if trajectory.ndim != 5 or trajectory.shape[:2] != (steps + 1, len(prompts)):
+        if trajectory.ndim != 5 or trajectory.shape[:2] != first_axes:
             raise InputError(f"{path} is no trajectory of {len(prompts)} pictures in {steps} steps; invert again")
         return cls(trajectory, prompts, steps, method, model, psnr, floor)
 
@@ -118,9 +119,7 @@ def invert(
     run = run or Run()
     images = read_pictures(pictures)
     clean = backbone.encode(images, size)
-    texts = [prompts] * len(clean) if isinstance(prompts, str) else list(prompts)
-    if len(texts) != len(clean):
-        raise InputError(f"prompts: expected one, or one for each of {len(clean)} pictures, got {len(texts)}")
+    texts = prompts_for(prompts, len(clean))
     shape = (clean.shape[-2] * backbone.shrink, clean.shape[-1] * backbone.shrink)
     stepper = Ddim(backbone.levels, default_steps(backbone, steps))
     rows = rows_for(backbone, texts, PLAIN, size=shape)
