@@ -8,6 +8,7 @@ import pytest
 
 from innerlight.bench import core_scores, costs
 from innerlight.bench.malformed_core import run_commands
+from innerlight.cli import main
 from innerlight.types import InputError
 
 
@@ -28,7 +29,7 @@ def test_reading_changes_no_bit():
 
 
 def test_every_odd_command_is_answered(tmp_path: Path):
-    outcomes = run_commands(tmp_path)
+    outcomes = run_commands(main, tmp_path)
     assert len(outcomes) >= 40
     assert not [(one.name, one.detail) for one in outcomes if not one.passed]
 

@@ -62,6 +62,7 @@ def test_what_it_carries(small: Backbone):
     assert found.trajectory.shape == (7, 2, 4, 16, 24)
     assert torch.equal(found.clean, small.encode(PICTURES, SIZE))
     assert (found.prompts, found.steps, found.method, found.model) == (tuple(PROMPTS), 6, "ddim", small.hash)
+    assert (found.timesteps, found.guidance) == (tuple(Ddim(small.levels, 6).timesteps), 1.0)
     assert found.size == (16, 24)
     assert len(found.psnr) == len(found.floor) == 2
 
@@ -176,7 +177,12 @@ def test_files_that_are_no_inversions(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "facts",
-    ["[]", "{}", "null", '{"prompts": ["a"], "steps": "six", "method": "", "model": "", "psnr": [], "floor": []}'],
+    [
+        "[]",
+        "{}",
+        "null",
+        '{"prompts": ["a"], "timesteps": "six", "guidance": "x", "method": "", "model": "", "psnr": [], "floor": []}',
+    ],
 )
 def test_facts_that_are_none_are_refused(small: Backbone, tmp_path: Path, facts: str):
     tensors = {"trajectory": torch.zeros(7, 1, 4, 2, 2)}

@@ -28,6 +28,7 @@ class StepRule:
         self._fresh.set_timesteps(steps)
         self._scheduler, self._next = deepcopy(self._fresh), 0
         self._times: Tensor = self._fresh.timesteps
+        self.settings = {"scheduler": type(scheduler).__name__}  # for recipes
         self._random = "generator" in inspect.signature(self._fresh.step).parameters
 
     def __copy__(self) -> StepRule:

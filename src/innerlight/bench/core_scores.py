@@ -36,15 +36,17 @@ LEVELS = NoiseLevels.scaled_linear()
 Progress = Callable[[int, int], None]
 
 
-def score(path: Path, *, quick: bool = False, progress: Progress = lambda done, of: None) -> list[Row]:
-    """Measure all rows and write them to `path`; with `quick` no timings."""
+def score(
+    path: Path, main: Callable[[], object], *, quick: bool = False, progress: Progress = lambda done, of: None
+) -> list[Row]:
+    """Measure all rows and write them to `path`; with `quick` no timings. `main` is the command line's entry."""
     measures: list[Callable[[], list[Row]]] = [
         lambda: [ddim_parity()],
         lambda: [ddpm_parity()],
         lambda: [inversion_parity()],
         lambda: [neutral()],
         lambda: [probabilities()],
-        lambda: [malformed()],
+        lambda: [malformed(main)],
     ]
     if not quick:
         measures += [costs, memories, lambda: [tiny_cost()]]
@@ -199,10 +201,10 @@ def tiny_cost(rounds: int = 30) -> Row:
     )  # fmt: skip
 
 
-def malformed() -> Row:
+def malformed(main: Callable[[], object]) -> Row:
     """Odd input through the commands: a sentence and an exit code, never a traceback."""
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = run_commands(Path(folder))
+        outcomes = run_commands(main, Path(folder))
     wrong = [outcome.name for outcome in outcomes if not outcome.passed]
     return measured(
         "cli.malformed", float(len(outcomes) - len(wrong)), max(40, len(outcomes)), ">=", n=len(outcomes),

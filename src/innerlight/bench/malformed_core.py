@@ -30,10 +30,10 @@ class Line:
     code: int = 2
 
 
-def run_commands(folder: Path) -> list[Outcome]:
-    """Make the files, run every line, and say how each ended."""
+def run_commands(main: Callable[[], object], folder: Path) -> list[Outcome]:
+    """Make the files, run every line through `main`, the command line's entry, and say how each ended."""
     _make(folder)
-    return [_run(line, folder) for line in lines()]
+    return [_run(main, line, folder) for line in lines()]
 
 
 def lines() -> list[Line]:
@@ -136,10 +136,8 @@ def _rename(index: Path) -> None:
     index.write_text(json.dumps({**facts, "_class_name": "FluxPipeline"}), encoding="utf-8")
 
 
-def _run(line: Line, folder: Path) -> Outcome:
+def _run(main: Callable[[], object], line: Line, folder: Path) -> Outcome:
     """Run one line in this process, its output caught."""
-    from innerlight.cli import main
-
     out, err = io.StringIO(), io.StringIO()
     before = sys.argv
     sys.argv = ["innerlight", *(word.replace("{}", str(folder)) for word in line.words)]

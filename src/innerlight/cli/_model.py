@@ -29,14 +29,9 @@ Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
 
 def opened(model: str | None, device: str, dtype: str | None, tokenizer: Path | None) -> Backbone:
     """The model that the options name."""
-    import torch
-
     from innerlight.backbones import load
 
-    names = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-    if dtype is not None and dtype not in names:
-        raise InputError(f"--dtype: expected one of {', '.join(names)}, got {dtype!r}")
-    return load(model, device=device, dtype=None if dtype is None else names[dtype], tokenizer=tokenizer)
+    return load(model, device=device, dtype=dtype, tokenizer=tokenizer)
 
 
 def sides(text: str | None) -> Size | None:

@@ -32,8 +32,9 @@ def run(
     rows = []
     if names == ["core"]:
         from innerlight.bench.core_scores import score
+        from innerlight.cli import main
 
-        rows = score(evidence, quick=quick, progress=progress("measuring"))
+        rows = score(evidence, main, quick=quick, progress=progress("measuring"))
     else:
         from innerlight.bench.claims import run_claims
 

@@ -28,6 +28,7 @@ from innerlight.taps import Moment, Rows
 from innerlight.types import InputError, NotFoundError
 
 FORMAT = "innerlight inversion 1"
+FACTS = ("prompts", "timesteps", "guidance", "method", "model", "psnr", "floor")
 PLAIN = Guidance(1.0)
 
 
@@ -41,11 +42,17 @@ class Inversion:
 
     trajectory: Tensor
     prompts: tuple[str, ...]
-    steps: int
+    timesteps: tuple[int, ...]  # noisy to clean
+    guidance: float  # under which sampling leads back
     method: str
     model: str  # hash
     psnr: tuple[float, ...]
     floor: tuple[float, ...]
+
+    @property
+    def steps(self) -> int:
+        """How many steps lead back."""
+        return len(self.timesteps)
 
     @property
     def latents(self) -> Tensor:
@@ -72,7 +79,7 @@ class Inversion:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Keep it in one safetensors file."""
-        facts = {name: getattr(self, name) for name in ("prompts", "steps", "method", "model", "psnr", "floor")}
+        facts = {name: getattr(self, name) for name in FACTS}
         with atomic_path(Path(path)) as temporary:
             tensors = {"trajectory": self.trajectory.contiguous().cpu()}
             save_file(tensors, temporary, metadata={"format": FORMAT, "facts": json.dumps(facts)})
@@ -89,14 +96,15 @@ class Inversion:
                     raise InputError(f"{path} is not an inversion ({metadata.get('format') or 'no format is named'})")
                 kept: dict[str, Any] = json.loads(metadata["facts"])
                 trajectory = file.get_tensor("trajectory")
-            prompts, psnr, floor = (tuple(kept[name]) for name in ("prompts", "psnr", "floor"))
-            steps, method, model = kept["steps"], str(kept["method"]), str(kept["model"])
-            first_axes = (steps + 1, len(prompts))
-        except (SafetensorError, json.JSONDecodeError, KeyError, TypeError) as error:
+            prompts, timesteps, psnr, floor = (tuple(kept[name]) for name in ("prompts", "timesteps", "psnr", "floor"))
+            guidance, method, model = float(kept["guidance"]), str(kept["method"]), str(kept["model"])
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path} cannot be read as an inversion ({error}); invert again") from error
-        if trajectory.ndim != 5 or trajectory.shape[:2] != first_axes:
-            raise InputError(f"{path} is no trajectory of {len(prompts)} pictures in {steps} steps; invert again")
-        return cls(trajectory, prompts, steps, method, model, psnr, floor)
+        if trajectory.ndim != 5 or trajectory.shape[:2] != (len(timesteps) + 1, len(prompts)):
+            raise InputError(
+                f"{path} is no trajectory of {len(prompts)} pictures in {len(timesteps)} steps; invert again"
+            )
+        return cls(trajectory, prompts, timesteps, guidance, method, model, psnr, floor)
 
 
 def invert(
@@ -130,7 +138,8 @@ def invert(
     return Inversion(
         trajectory,
         tuple(texts),
-        len(stepper.timesteps),
+        tuple(stepper.timesteps),
+        PLAIN.weight,
         "fixed_point" if refinements else "ddim",
         backbone.hash,
         psnr=_psnr(original, backbone, again),
