@@ -1,12 +1,17 @@
 """The recipe: which stages there are, in what order, with what settings.
 
-What runs so far gave (one core of a processor with AVX-512 bf16, other work beside; scores on 256 scoring scenes):
+What runs so far gave (two cores of a processor with AVX-512 bf16, other work beside; scores on 512 scoring scenes):
 
 | stage | seen | hours | reached |
 | --- | --- | --- | --- |
-| vae (16, 32, 96) | 176 000 crops of 64 x 64 | 1.3 | 29.5 dB whole, 23.4 dB inside things; wanted 33 and 26 |
-| judge, 3.8 M | 67 000 pictures | 1.5 | category 0.67, colour 0.86, pattern 0.59, part mIoU 0.29, identity 0.94 |
-| towers, 1.0 M + pictures | 128 000 pairs | 0.2 | 0.72 right of 64 captions (in training) |
+| vae (16, 32, 96) | 176 000 crops of 64 x 64 | 1.3 | 29.6 dB whole, 23.3 dB inside things; wanted 33 and 26 |
+| judge, 3.8 M | 67 000 pictures | 1.5 | category 0.65, colour 0.84, pattern 0.58, part mIoU 0.30, identity 0.92 |
+| towers, 2.1 M | 384 000 pairs | 0.5 | 0.96 right of 64 captions |
+| unet, 4.6 M, run 1 | 240 000 at half side, then 144 000 | 2.5 | settings and colours; shapes of large things; `evidence/embedded.json` |
+
+What run 1 taught: shapes come in the phase at full side alone. At its turn every thing was drawn twice or four times
+and half as large, and 2 000 of the 4 500 steps went into unlearning that; small parts and two things at once were
+still getting better at its end.
 
 | lever | gave |
 | --- | --- |
