@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import resource
 import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from innerlight.types import InputError
@@ -45,6 +48,7 @@ def passes(family: str, scale: Any, latent: int, arms: tuple[str, ...], rounds: 
     backbone = blank(family, scale)
     context = backbone.embed("a cat")
     noise = torch.randn(1, 4, latent, latent, generator=torch.Generator().manual_seed(0))
+    forget_peak()
     seconds: dict[str, list[float]] = {arm: [] for arm in arms}
     for number in range(rounds + 1):
         for arm in arms:
@@ -68,8 +72,21 @@ def main(arm: str, family: str, scale: str, latent: str) -> None:
     if arm not in ARMS:
         raise InputError(f"arm: expected one of {', '.join(ARMS)}, got {arm!r}")
     seconds = passes(family, scale, int(latent), (arm,), 1)[arm]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    print(json.dumps({"seconds": statistics.median(seconds), "peak": peak}))
+    print(json.dumps({"seconds": statistics.median(seconds), "peak": peak()}))
+
+
+def forget_peak() -> None:
+    """Making a network takes more memory for a moment than running it; where the system can, that is not counted."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak() -> int:
+    """The most memory that was resident, in bytes."""
+    with contextlib.suppress(OSError):
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return 1024 * int(re.search(r"VmHWM:\s*(\d+)", status)[1])  # type: ignore[index]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

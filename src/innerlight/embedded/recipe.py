@@ -7,7 +7,7 @@ What runs so far gave (two cores of a processor with AVX-512 bf16, other work be
 | vae (16, 32, 96) | 176 000 crops of 64 x 64 | 1.3 | 29.6 dB whole, 23.3 dB inside things; wanted 33 and 26 |
 | judge, 3.8 M | 67 000 pictures | 1.5 | category 0.65, colour 0.84, pattern 0.58, part mIoU 0.30, identity 0.92 |
 | towers, 2.1 M | 384 000 pairs | 0.5 | 0.96 right of 64 captions |
-| unet, 4.6 M, run 1 | 240 000 at half side, then 144 000 | 2.5 | settings and colours; shapes of large things; `evidence/embedded.json` |
+| unet, 4.6 M, run 1 | 240 000 at half side, 144 000 whole | 2.5 | one thing there 0.69, in its colour 0.17; two 0.11 |
 
 What run 1 taught: shapes come in the phase at full side alone. At its turn every thing was drawn twice or four times
 and half as large, and 2 000 of the 4 500 steps went into unlearning that; small parts and two things at once were
