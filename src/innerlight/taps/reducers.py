@@ -5,7 +5,6 @@ A chunk is (rows, heads, chunk, keys) in float32.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -116,20 +115,33 @@ class Everything:
         return chunk
 
 
-def apart(part: Tensor, chunk: Tensor) -> Tensor:
-    """A part that is no window on the chunk, which would keep all of it."""
-    shared = part.untyped_storage().data_ptr() == chunk.untyped_storage().data_ptr()
-    return part.clone() if shared else part
+class Whole:
+    """What a reducer keeps of all chunks, put where it belongs as they come: parts that lay about between chunks would
+    leave holes in memory, many times their size. With `gradient` they have to be joined instead.
+    """
 
+    def __init__(self, reducer: Reducer, full: Shape, gradient: bool) -> None:
+        self._reducer, self._gradient = reducer, gradient
+        self._shape = reducer.shape(full)  # refuses bad settings
+        self._value: Tensor | None = None
+        self._parts: list[Tensor] = []
 
-def collect(reducer: Reducer, parts: list[Tensor], part: Tensor) -> None:
-    """One chunk's part goes to the others."""
-    if reducer.axis is None and parts:
-        parts[0] = parts[0] + part
-    else:
-        parts.append(part)
+    def add(self, chunk: Tensor, queries: slice) -> None:
+        """The chunk of these queries."""
+        part, axis = self._reducer.part(chunk), self._reducer.axis
+        if self._gradient:
+            self._parts.append(part)
+        elif axis is None:
+            part = part.detach()
+            self._value = part.clone() if self._value is None else self._value.add_(part)
+        else:
+            if self._value is None:
+                self._value = part.new_empty(self._shape)
+            self._value.narrow(axis, queries.start, queries.stop - queries.start).copy_(part.detach())
 
-
-def join(reducer: Reducer, parts: Sequence[Tensor]) -> Tensor:
-    """What is kept of all chunks."""
-    return parts[0] if reducer.axis is None or len(parts) == 1 else torch.cat(list(parts), dim=reducer.axis)
+    def value(self) -> Tensor:
+        """All of it."""
+        if self._value is not None:
+            return self._value
+        axis = self._reducer.axis
+        return sum(self._parts[1:], self._parts[0]) if axis is None else torch.cat(self._parts, dim=axis)

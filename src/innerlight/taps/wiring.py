@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from innerlight.taps.heads import Heads, attend
 from innerlight.taps.moment import Moment, now, told
-from innerlight.taps.reducers import HeadMean, apart, collect, join
+from innerlight.taps.reducers import HeadMean, Whole
 from innerlight.taps.sites import ATTENTION, Site, Sites
 from innerlight.taps.tapping import (
     CONTEXTS,
@@ -322,22 +322,19 @@ class _Inside(TorchFunctionMode):
             return out
         here = heads.take(present, self.site)
         reads = [(tap, item, rows_of(item, moment.rows)) for tap, item in opened if isinstance(item, Read)]
-        for _, item, rows in reads:  # refuses bad settings
-            (item.reduce or HeadMean()).shape((len(rows), here.q.shape[1], here.q.shape[2], here.k.shape[2]))
-        parts: dict[Read, list[Tensor]] = {item: [] for _, item, _ in reads}
+        full = here.q.shape[1], here.q.shape[2], here.k.shape[2]
+        kept = {item: Whole(item.reduce or HeadMean(), (len(rows), *full), item.gradient) for _, item, rows in reads}
         mixed: list[Tensor] = []
         for queries in here.chunks():
             logits = _rewritten(opened, "logits", here.logits(queries), present, self.site, moment, queries)
             chunk = _rewritten(opened, "probabilities", logits.softmax(-1), present, self.site, moment, queries)
             for _, item, rows in reads:
                 own = chunk if rows == present else chunk[[present.index(row) for row in rows]]
-                reducer = item.reduce or HeadMean()
-                part = apart(reducer.part(own), own)
-                collect(reducer, parts[item], part if item.gradient else part.detach())
+                kept[item].add(own, queries)
             if written:
                 mixed.append(here.mix(chunk, queries))
         for tap, item, _ in reads:
-            tap.add(item, self.site, join(item.reduce or HeadMean(), parts[item]), moment)
+            tap.add(item, self.site, kept[item].value(), moment)
         if not written:
             return out
         replaced = torch.cat(mixed, dim=2)[[present.index(row) for row in written]]
