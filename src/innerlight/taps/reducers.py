@@ -117,13 +117,15 @@ class Everything:
 
 class Whole:
     """What a reducer keeps of all chunks, put where it belongs as they come: parts that lay about between chunks would
-    leave holes in memory, many times their size. With `gradient` they have to be joined instead.
+    leave holes in memory, many times their size. With `gradient` they have to be joined instead; `onto` is what is
+    there already and added to, if it has the shape.
     """
 
-    def __init__(self, reducer: Reducer, full: Shape, gradient: bool) -> None:
+    def __init__(self, reducer: Reducer, full: Shape, gradient: bool, onto: Tensor | None = None) -> None:
         self._reducer, self._gradient = reducer, gradient
         self._shape = reducer.shape(full)  # refuses bad settings
-        self._value: Tensor | None = None
+        self._adds = onto is not None and onto.shape == self._shape
+        self._value = onto if self._adds else None
         self._parts: list[Tensor] = []
 
     def add(self, chunk: Tensor, queries: slice) -> None:
@@ -137,7 +139,8 @@ class Whole:
         else:
             if self._value is None:
                 self._value = part.new_empty(self._shape)
-            self._value.narrow(axis, queries.start, queries.stop - queries.start).copy_(part.detach())
+            place = self._value.narrow(axis, queries.start, queries.stop - queries.start)
+            place.add_(part.detach()) if self._adds else place.copy_(part.detach())
 
     def value(self) -> Tensor:
         """All of it."""

@@ -167,14 +167,21 @@ class Tap:
         wanted = (places[-1].order for read, places in self.reads.items() if _applies(read, moment))
         return max(wanted, default=None)
 
+    def total(self, read: Read, site: Site, moment: Moment) -> Tensor | None:
+        """What a read that adds up has so far, if more may be added to it where it stands."""
+        found = self._kept[read].get(_key(read, site, moment)) if read.adds and not read.gradient else None
+        return found if isinstance(found, Tensor) else None
+
     def add(self, read: Read, site: Site, value: Any, moment: Moment) -> None:
-        """Keep `value`, found at `site`."""
-        value = value if read.gradient else _detached(value)
+        """Keep `value`, found at `site`; or the total itself, to which it was added."""
         if not all(torch.isfinite(part).all() for part in _tensors(value)):
             raise TapError(f"step {moment.step}, {site.name}: not all of {read.what} is finite; try float32")
-        key: Any = site.grid(moment.latent) if read.pool == "grid" else site.name
+        key = _key(read, site, moment)
         kept = self._kept[read]
         self._count[read, key] = self._count.get((read, key), 0) + 1
+        if kept.get(key) is value:
+            return
+        value = value if read.gradient else _detached(value)
         # the network's own tensor is not for us to add to, and FreeU writes into features in place
         borrowed = read.what == FEATURE or (read.adds and not read.reduced)
         if read.keep == "all":
@@ -282,6 +289,11 @@ def open_taps(sites: Sites) -> list[Tap]:
 def _applies(read: Read, moment: Moment) -> bool:
     """Does a pass have something for a read?"""
     return read.when(moment) and bool(rows_of(read, moment.rows))
+
+
+def _key(read: Read, site: Site, moment: Moment) -> Any:
+    """What is kept goes by grid or by site."""
+    return site.grid(moment.latent) if read.pool == "grid" else site.name
 
 
 def rows_of(item: Read | Write, rows: Rows) -> tuple[int, ...]:

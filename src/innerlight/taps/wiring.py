@@ -323,7 +323,12 @@ class _Inside(TorchFunctionMode):
         here = heads.take(present, self.site)
         reads = [(tap, item, rows_of(item, moment.rows)) for tap, item in opened if isinstance(item, Read)]
         full = here.q.shape[1], here.q.shape[2], here.k.shape[2]
-        kept = {item: Whole(item.reduce or HeadMean(), (len(rows), *full), item.gradient) for _, item, rows in reads}
+        kept = {
+            item: Whole(
+                item.reduce or HeadMean(), (len(rows), *full), item.gradient, tap.total(item, self.site, moment)
+            )
+            for tap, item, rows in reads
+        }
         mixed: list[Tensor] = []
         for queries in here.chunks():
             logits = _rewritten(opened, "logits", here.logits(queries), present, self.site, moment, queries)
