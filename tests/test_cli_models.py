@@ -43,7 +43,8 @@ def test_pictures_carry_their_recipes(run, model: str):
     )
     assert code == 0
     assert json.loads(out) == {"seeds": [0, 1], "written": ["out/000.png", "out/001.png"]}
-    assert Image.open("out/001.png").size == (96, 64)
+    with Image.open("out/001.png") as image:
+        assert image.size == (96, 64)
     recipe = read_recipe("out/001.png")
     assert (recipe["prompts"], recipe["seeds"], recipe["steps"]) == (["a dog"], [1], 2)
 

@@ -12,7 +12,9 @@ README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8"
 
 
 def blocks(language: str) -> str:
-    return "\n".join(re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL))
+    """What stands in fences of a language, one after another."""
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+    return "\n".join(text for kind, text in fences if kind == language)
 
 
 def test_its_python_runs(tmp_path: Path):

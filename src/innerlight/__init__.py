@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as in typing, which costs an import
 if TYPE_CHECKING:
     from innerlight.backbones import atlas, blank, load
     from innerlight.sampling import from_image, generate, invert, probe
@@ -39,7 +38,7 @@ _ROOMS = {  # opened at the first use, so that importing innerlight imports no t
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     from importlib import import_module
 
     if name not in _ROOMS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,9 @@ def test_it_is_small_and_has_a_licence():
 def test_diffusers_opens_it_and_draws_the_same(pocket: Backbone):
     from diffusers import StableDiffusionPipeline
 
-    pipe = StableDiffusionPipeline.from_pretrained(POCKET, torch_dtype=torch.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the name of the option changes between its versions
+        pipe = StableDiffusionPipeline.from_pretrained(POCKET, torch_dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     latents = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(5))
     theirs = pipe(PROMPT, latents=latents, num_inference_steps=6, guidance_scale=4.0, output_type="np").images[0]
