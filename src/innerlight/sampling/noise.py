@@ -32,7 +32,7 @@ def generators_of(seeds: Sequence[int]) -> list[torch.Generator]:
 
 
 def draw(generators: Sequence[torch.Generator], shape: Sequence[int], like: Tensor | None = None) -> Tensor:
-    """Normal noise (n, *shape), row by row from its own generator."""
+    """Normal noise of `shape` for each image, from its own generator."""
     noise = torch.stack([torch.randn(tuple(shape), generator=generator) for generator in generators])
     return noise if like is None else noise.to(like)
 
