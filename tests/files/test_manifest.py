@@ -135,7 +135,9 @@ def test_settings_that_differ_are_named_and_nothing_is_changed(tmp_path: Path):
 
 def test_settings_of_equal_json_are_the_same(tmp_path: Path):
     Manifest.open(tmp_path / "m.jsonl", task="edit", settings={"a": (1, 2), "b": None}).close()
+    before = (tmp_path / "m.jsonl").read_bytes()
     Manifest.open(tmp_path / "m.jsonl", task="edit", settings={"b": None, "a": [1, 2]}).close()
+    assert (tmp_path / "m.jsonl").read_bytes() == before
 
 
 def test_another_process_is_refused_until_the_first_dies(tmp_path: Path):

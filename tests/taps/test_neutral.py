@@ -57,10 +57,13 @@ def test_a_write_of_what_was_there_changes_nothing(either: Pass, what: str, wher
 
 def test_a_write_may_be_in_another_precision(either: Pass):
     """All rows or some: what comes back is of the network's own type."""
+    plain = either.plain()
     for what, where in PLACES:
         if what != "heads":
             for rows in (None, "cond"):
-                either.run(Write(where, what, lambda view: view.own.float(), rows=rows))
+                out, _ = either.run(Write(where, what, lambda view: view.own.float(), rows=rows))
+                assert out.dtype == plain.dtype
+                assert close(out, plain, either)
 
 
 def test_reads_and_writes_at_one_site_come_in_order(small: Pass):

@@ -17,7 +17,7 @@ from innerlight.backbones.building import build_unet
 from innerlight.backbones.noise import NoiseLevels
 from innerlight.backbones.sites import sites_of
 from innerlight.bench.costs import GEOMETRY, passes, peak_of
-from innerlight.bench.evidence import Row, measured, write_rows
+from innerlight.bench.evidence import Row, measure_all, measured
 from innerlight.bench.malformed_core import run_commands
 from innerlight.embedded.unet import POCKET_UNET
 from innerlight.sampling import Ddim, Ddpm
@@ -49,13 +49,7 @@ def score(
     ]
     if not quick:
         measures += [costs, memories, lambda: [tiny_cost()]]
-    rows: list[Row] = []
-    for done, measure in enumerate(measures):
-        progress(done, len(measures))
-        rows += measure()
-        write_rows(path, rows)
-    progress(len(measures), len(measures))
-    return rows
+    return measure_all(measures, path, progress)
 
 
 def ddim_parity() -> Row:

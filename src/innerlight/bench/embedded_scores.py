@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from innerlight.backbones import WEIGHTS, load
-from innerlight.bench.evidence import Row, interval, measured, write_rows
+from innerlight.bench.evidence import Row, interval, measure_all, measured
 from innerlight.bench.generation_scores import (
     clusters_row,
     cost_row,
@@ -68,13 +68,7 @@ def score(path: Path, runs: Path, *, scenes: int = 512, progress: Progress = lam
         ]
         if judge is not None:
             measures.append(lambda: generation_rows(pocket, judge, scenes))
-    rows: list[Row] = []
-    for done, measure in enumerate(measures):
-        progress(done, len(measures))
-        rows += measure()
-        write_rows(path, rows)
-    progress(len(measures), len(measures))
-    return rows
+    return measure_all(measures, path, progress)
 
 
 def towers_rows(towers: Any, tokenizer: Any, scenes: int) -> list[Row]:

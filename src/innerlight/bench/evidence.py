@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -113,6 +113,20 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
     kept = {row.id: row for row in read_rows(path)} if path.exists() else {}
     kept |= {row.id: row for row in rows}
     write_json([kept[id].as_json() for id in sorted(kept)], path)
+
+
+def measure_all(
+    measures: Sequence[Callable[[], list[Row]]], path: Path, progress: Callable[[int, int], None]
+) -> list[Row]:
+    """The rows of all `measures`, written to `path` as they come."""
+    rows: list[Row] = []
+    for done, measure in enumerate(measures):
+        progress(done, len(measures))
+        found = measure()
+        write_rows(path, found)
+        rows += found
+    progress(len(measures), len(measures))
+    return rows
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -9,9 +9,9 @@ What runs so far gave (two cores of a processor with AVX-512 bf16, other work be
 | towers, 2.1 M | 384 000 pairs | 0.5 | 0.96 right of 64 captions |
 | unet, 4.6 M, run 1 | 240 000 at half side, 144 000 whole | 2.5 | one thing there 0.69, in its colour 0.17; two 0.11 |
 
-What run 1 taught: shapes come in the phase at full side alone. At its turn every thing was drawn twice or four times
-and half as large, and 2 000 of the 4 500 steps went into unlearning that; small parts and two things at once were
-still getting better at its end.
+What run 1 taught, by eye on eight samples every 250 steps: shapes come in the phase at full side alone. At its turn
+things were drawn several times over and too small, which took about 2 000 of its 4 500 steps to go. Nobody ran the same
+hours at full side alone beside it.
 
 | lever | gave |
 | --- | --- |
