@@ -1,7 +1,12 @@
-"""What all tests share: hypothesis draws the same examples every time, unhurried; and tiny networks, made once."""
+"""What all tests share: hypothesis draws the same examples every time, unhurried; tiny networks, made once;
+and the command line, run in a folder of its own.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,3 +39,32 @@ def backbone(request: pytest.FixtureRequest) -> Backbone:
 def small() -> Backbone:
     """One tiny network."""
     return tiny("sd15")
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a tiny saved model."""
+    from innerlight.backbones import save_pipeline
+
+    folder = tmp_path_factory.mktemp("model")
+    save_pipeline(tiny("sd15"), folder, half=False)
+    return str(folder)
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """A command line, run in an empty folder: its exit code, stdout and stderr."""
+    from innerlight.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["innerlight", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run

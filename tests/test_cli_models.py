@@ -10,31 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from innerlight.backbones import blank, save_pipeline
-from innerlight.cli import main
 from innerlight.files import read_label_map, read_recipe
 from innerlight.sampling import Inversion
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("model")
-    save_pipeline(blank("sd15"), folder, half=False)
-    return str(folder)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["innerlight", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return run
 
 
 def test_pictures_carry_their_recipes(run, model: str):
@@ -46,7 +23,8 @@ def test_pictures_carry_their_recipes(run, model: str):
     with Image.open("out/001.png") as image:
         assert image.size == (96, 64)
     recipe = read_recipe("out/001.png")
-    assert (recipe["prompts"], recipe["seeds"], recipe["steps"]) == (["a dog"], [1], 2)
+    assert (recipe["prompts"], recipe["seeds"], recipe["steps"]) == (["a cat", "a dog"], [0, 1], 2)
+    assert recipe["picture"] == 1
 
 
 def test_a_scheduler_of_diffusers_and_a_picture_to_start_from(run, model: str):

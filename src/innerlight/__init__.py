@@ -5,6 +5,9 @@ from __future__ import annotations
 TYPE_CHECKING = False  # as in typing, which costs an import
 if TYPE_CHECKING:
     from innerlight.backbones import atlas, blank, load
+    from innerlight.methods.combining import combine
+    from innerlight.methods.rerunning import rerun
+    from innerlight.methods.sweeping import sweep
     from innerlight.sampling import from_image, generate, invert, probe
     from innerlight.taps import Read, Write, tapped
 
@@ -16,11 +19,14 @@ __all__ = [
     "__version__",
     "atlas",
     "blank",
+    "combine",
     "from_image",
     "generate",
     "invert",
     "load",
     "probe",
+    "rerun",
+    "sweep",
     "tapped",
 ]
 
@@ -32,6 +38,9 @@ _ROOMS = {  # opened at the first use, so that importing innerlight imports no t
     "generate": "sampling",
     "invert": "sampling",
     "probe": "sampling",
+    "combine": "methods.combining",
+    "rerun": "methods.rerunning",
+    "sweep": "methods.sweeping",
     "Read": "taps",
     "Write": "taps",
     "tapped": "taps",

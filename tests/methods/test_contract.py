@@ -13,6 +13,7 @@ import torch
 from innerlight.backbones import Backbone
 from innerlight.methods import get, names
 from innerlight.methods.reading.daam import WordMaps
+from innerlight.sampling.editing import Edited
 
 SIZE = (64, 96)  # rows, columns: not square
 QUICK = {"steps": 2, "guidance": 3.0}
@@ -22,6 +23,12 @@ CALLS: dict[str, tuple[Callable[..., Any], type]] = {
     "reading": (
         lambda run, backbone, config: run(backbone, ["a cat", "a red dog"], None, config, size=SIZE, seed=3),
         WordMaps,
+    ),
+    "editing": (
+        lambda run, backbone, config: run(
+            backbone, ["a cat", "a dog"], ["a red cat", "a frog"], config, size=SIZE, seed=3, **QUICK
+        ),
+        Edited,
     ),
 }
 
@@ -38,6 +45,9 @@ def same(one: Any, other: Any) -> bool:
         pairs = [(a[word].values, b[word].values) for a, b in zip(one.maps, other.maps, strict=True) for word in a]
         pictures = zip(one.images, other.images, strict=True)
         return all(np.array_equal(a, b) for a, b in pairs) and all(a.tobytes() == b.tobytes() for a, b in pictures)
+    if isinstance(one, Edited):
+        masks = [(a, b) for name in one.masks for a, b in zip(one.masks[name], other.masks[name], strict=True)]
+        return torch.equal(one.latents, other.latents) and all(np.array_equal(a, b) for a, b in masks)
     raise AssertionError(f"{type(one).__name__} has no comparison here")
 
 

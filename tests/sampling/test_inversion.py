@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 from diffusers.schedulers.scheduling_ddim_inverse import DDIMInverseScheduler
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from innerlight.backbones import Backbone, blank
-from innerlight.sampling import CancelToken, Ddim, Inversion, Run, generate, invert
+from innerlight.sampling import CancelToken, Ddim, Inversion, Run, generate, invert, reconstruct
 from innerlight.sampling.inversion.ddim import trajectory_of
 from innerlight.types import CancelledError, InputError, NotFoundError
 
@@ -23,6 +24,12 @@ PROMPTS = ["a red cat", "a dog"]
 SIZE = (64, 96)
 QUIET = Run(progress=False)
 PICTURES = [np.random.default_rng(k).integers(0, 255, (64, 96, 3), np.uint8) for k in range(2)]
+
+
+@pytest.fixture(scope="module")
+def wide() -> Backbone:
+    """A tiny network of the family whose contexts have a pooled part."""
+    return blank("sdxl")
 
 
 def inverted(backbone: Backbone, pictures: Any = PICTURES, prompts: Any = PROMPTS, **given: Any) -> Inversion:
@@ -91,7 +98,7 @@ def test_a_constant_noise_is_inverted_exactly(small: Backbone):
     noise = torch.randn(1, 4, 16, 24, generator=torch.Generator().manual_seed(1))
     still = answering(small, lambda x, abar: noise.expand_as(x))
     found = inverted(still)
-    assert error(sampled(still, found), found.clean) < 1e-5
+    assert error(sampled(still, found), found.clean) < 1e-6
 
 
 def test_twice_the_steps_half_the_error(small: Backbone):
@@ -113,12 +120,69 @@ def test_refinements_never_do_harm_and_lead_to_a_fixed_point(small: Backbone):
     assert found.method == "fixed_point"
 
 
+def test_fixed_point_is_ddim_with_three_refinements(small: Backbone):
+    found = inverted(small, method="fixed_point")
+    assert torch.equal(found.trajectory, inverted(small, refinements=3).trajectory)
+    assert not torch.allclose(found.latents, inverted(small, refinements=2).latents, atol=1e-6)
+    assert found.method == inverted(small, refinements=3).method == "fixed_point"
+
+
+@pytest.mark.parametrize(("reach", "first"), [(1.0, 0), (0.5, 3), (0.2, 5)])
+def test_it_may_end_on_the_way(small: Backbone, passes: Callable[..., Any], reach: float, first: int):
+    """The levels that it keeps are those of the whole inversion, and the others cost nothing."""
+    whole, latents = inverted(small), small.encode(PICTURES, SIZE)
+    with passes(small) as ran:
+        found = inverted(small, None, latents=latents, size=None, reach=reach)
+    assert ran == [2] * 2 * (6 - first)  # there and back
+    assert (found.first, found.steps, len(found.trajectory)) == (first, 6, 7 - first)
+    assert torch.equal(found.trajectory, whole.trajectory[first:])
+    for index in range(first, 7):
+        assert torch.equal(found.at(index), whole.trajectory[index])
+    for index in (first - 1, 7):
+        with pytest.raises(InputError, match=f"expected {first} to 6"):
+            found.at(index)
+
+
+def test_latents_stand_in_for_pictures(small: Backbone):
+    latents = small.encode(PICTURES, SIZE)
+    found, usual = inverted(small, None, latents=latents, size=None), inverted(small)
+    assert torch.equal(found.trajectory, usual.trajectory)
+    assert found.floor == (np.inf, np.inf)
+    again, kept = (np.stack([np.asarray(p) for p in small.decode(x)]) for x in (sampled(small, found), latents))
+    for k in range(2):
+        off = np.square(again[k].astype(float) - kept[k]).mean()
+        assert found.psnr[k] == pytest.approx(10 * np.log10(255**2 / off), abs=1e-2)
+
+
+def test_psnr_is_told_under_the_guidance_that_was_asked_for(small: Backbone):
+    """What is found does not depend on it."""
+    found, usual = inverted(small, guidance=7.5), inverted(small)
+    assert torch.equal(found.trajectory, usual.trajectory)
+    assert (found.guidance, usual.guidance) == (7.5, 1.0)
+    assert torch.equal(reconstruct(small, found, 1.0, QUIET), reconstruct(small, usual, run=QUIET))
+    assert torch.equal(reconstruct(small, found, run=QUIET), reconstruct(small, usual, 7.5, QUIET))
+    assert error(reconstruct(small, found, run=QUIET), found.clean) > 0.1
+    assert found.psnr != usual.psnr
+
+
+def test_reconstruction_is_plain_sampling(backbone: Backbone):
+    found = inverted(backbone)
+    assert torch.equal(reconstruct(backbone, found, run=QUIET), sampled(backbone, found))
+
+
 def test_it_costs_a_pass_a_step(small: Backbone, passes: Callable[..., Any]):
     stepper, context = Ddim(small.levels, 6), small.embed(PROMPTS, SIZE)
     for refinements, count in ((0, 6), (3, 24)):
         with passes(small) as ran:
             trajectory_of(small, stepper, small.encode(PICTURES, SIZE), context, refinements, QUIET)
         assert ran == [2] * count
+
+
+@pytest.mark.parametrize("given", [{}, {"method": "null_text", "iterations": 0}, {"method": "edit_friendly"}])
+def test_without_a_prompt_no_guidance_matters_to_the_bit(small: Backbone, given: dict[str, Any]):
+    found = inverted(small, prompts="", **given)
+    one, other = (reconstruct(small, found, weight, QUIET) for weight in (2.0, 7.5))
+    assert torch.equal(one, other)
 
 
 def test_without_a_prompt_no_guidance_matters(small: Backbone):
@@ -147,12 +211,28 @@ def test_pictures_may_come_one_after_another(small: Backbone):
     assert torch.equal(inverted(small, (one for one in PICTURES)).trajectory, inverted(small).trajectory)
 
 
-def test_it_is_kept_on_disk(small: Backbone, tmp_path: Path):
-    found = inverted(small)
+@pytest.mark.parametrize(
+    ("given", "extras"),
+    [
+        ({}, {"nulls": None, "noises": None, "pooled": None}),
+        ({"reach": 0.5}, {"first": 3}),
+        ({"method": "null_text", "iterations": 1}, {"noises": None, "pooled": None}),
+        ({"method": "negative_prompt"}, {"noises": None}),
+        ({"method": "edit_friendly"}, {"first": 2, "nulls": None}),
+    ],
+)
+def test_it_is_kept_on_disk(wide: Backbone, tmp_path: Path, given: dict[str, Any], extras: dict[str, Any]):
+    found = inverted(wide, **given)
+    assert all(getattr(found, name) == value for name, value in extras.items())
     found.save(tmp_path / "kept.safetensors")
     again = Inversion.load(tmp_path / "kept.safetensors")
-    assert torch.equal(again.trajectory, found.trajectory)
-    assert replace(again, trajectory=found.trajectory).__dict__ == found.__dict__
+    for name in ("trajectory", "nulls", "noises", "pooled"):
+        ours, theirs = getattr(found, name), getattr(again, name)
+        assert (ours is None) == (theirs is None)
+        assert ours is None or torch.equal(ours, theirs)
+    tensors: dict[str, Any] = dict.fromkeys(("trajectory", "nulls", "noises", "pooled"))
+    assert replace(again, **tensors).__dict__ == replace(found, **tensors).__dict__
+    assert torch.allclose(reconstruct(wide, again, run=QUIET), reconstruct(wide, found, run=QUIET), atol=1e-3)
 
 
 def test_another_schedule_or_model_is_refused(small: Backbone):
@@ -186,9 +266,101 @@ def test_files_that_are_no_inversions(tmp_path: Path):
 )
 def test_facts_that_are_none_are_refused(small: Backbone, tmp_path: Path, facts: str):
     tensors = {"trajectory": torch.zeros(7, 1, 4, 2, 2)}
-    save_file(tensors, tmp_path / "kept", metadata={"format": "innerlight inversion 1", "facts": facts})
+    save_file(tensors, tmp_path / "kept", metadata={"format": "innerlight inversion 2", "facts": facts})
     with pytest.raises(InputError, match="cannot be read as an inversion"):
         Inversion.load(tmp_path / "kept")
+
+
+def test_a_file_of_an_older_version_is_refused(tmp_path: Path):
+    tensors = {"trajectory": torch.zeros(7, 1, 4, 2, 2)}
+    save_file(tensors, tmp_path / "kept", metadata={"format": "innerlight inversion 1", "facts": "{}"})
+    with pytest.raises(InputError, match=r"older version.*invert again"):
+        Inversion.load(tmp_path / "kept")
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"first": -1}, "begins at step -1"),
+        ({"first": 3}, "begins at step 3"),
+        ({"first": 1}, "trajectory"),
+        ({"trajectory": torch.zeros(4, 2, 4, 8)}, "trajectory"),
+        ({"trajectory": torch.zeros(4, 1, 4, 8, 8)}, "trajectory"),
+        ({"nulls": torch.zeros(3, 1, 5, 6)}, "nulls"),
+        ({"nulls": torch.zeros(2, 2, 5, 6)}, "nulls"),
+        ({"nulls": torch.zeros(3, 2, 5)}, "nulls"),
+        ({"noises": torch.zeros(4, 2, 4, 8, 8)}, "noises"),
+        ({"noises": torch.zeros(3, 2, 4, 8, 9)}, "noises"),
+        ({"pooled": torch.zeros(1, 6)}, "pooled"),
+        ({"psnr": (1.0,)}, "1 and 2 scores"),
+        ({"timesteps": (float("inf"), 2, 1)}, "cannot be read"),
+        ({"prompts": ("a", "b", "c")}, "trajectory"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(tmp_path: Path, broken: dict[str, Any], said: str):
+    whole = Inversion(
+        torch.zeros(4, 2, 4, 8, 8), ("a", "b"), (667, 334, 1), 7.5, "null_text", "0", (1.0, 2.0), (3.0, np.inf),
+        nulls=torch.zeros(3, 2, 5, 6), noises=torch.zeros(3, 2, 4, 8, 8), pooled=torch.zeros(2, 6),
+    )  # fmt: skip
+    whole.save(tmp_path / "whole")
+    assert Inversion.load(tmp_path / "whole").floor == (3.0, np.inf)
+    replace(whole, **broken).save(tmp_path / "broken")
+    with pytest.raises(InputError, match=said):
+        Inversion.load(tmp_path / "broken")
+
+
+def test_a_file_without_a_trajectory_is_refused(small: Backbone, tmp_path: Path):
+    found = inverted(small)
+    found.save(tmp_path / "kept")
+    with safe_open(tmp_path / "kept", framework="pt") as file:
+        save_file({"other": torch.zeros(1)}, tmp_path / "less", metadata=file.metadata())
+    with pytest.raises(InputError, match="cannot be read as an inversion"):
+        Inversion.load(tmp_path / "less")
+
+
+def test_other_noise_levels_are_refused(small: Backbone):
+    found = replace(inverted(small), timesteps=(6, 5, 4, 3, 2, 1))
+    with pytest.raises(InputError, match="other timesteps"):
+        found.stepper(small.levels)
+
+
+METHODS_AND_SETTINGS = [
+    {"method": "ddim"}, {"method": "fixed_point"}, {"method": "negative_prompt"}, {"method": "edit_friendly"},
+    {"method": "null_text", "iterations": 2},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", METHODS_AND_SETTINGS, ids=lambda given: given["method"])
+def test_no_picture_depends_on_its_neighbours(backbone: Backbone, given: dict[str, Any]):
+    both = inverted(backbone, steps=3, **given)
+    seed = {"seed": 1} if given["method"] == "edit_friendly" else {}
+    alone = inverted(backbone, PICTURES[1], PROMPTS[1], steps=3, **given, **seed)
+    assert both.method == alone.method == given["method"]
+    assert torch.allclose(alone.trajectory[:, 0], both.trajectory[:, 1], atol=1e-3)
+    one, two = (reconstruct(backbone, found, run=QUIET) for found in (alone, both))
+    assert torch.allclose(one[0], two[1], atol=5e-3)
+    assert error(two[0], two[1]) > 0.05
+
+
+@pytest.mark.parametrize("given", METHODS_AND_SETTINGS, ids=lambda given: given["method"])
+def test_the_model_is_left_as_it_was_found(small: Backbone, given: dict[str, Any]):
+    """Weights that are trained at the same time gather no gradients."""
+    model = small.copy()
+    model.unet.requires_grad_(True)
+    before = [weight.clone() for weight in model.unet.parameters()]
+    inverted(model, steps=2, **given)
+    assert all(weight.grad is None and weight.requires_grad for weight in model.unet.parameters())
+    assert all(torch.equal(one, other) for one, other in zip(before, model.unet.parameters(), strict=True))
+    hooks = [len(part._forward_hooks) + len(part._forward_pre_hooks) for part in model.unet.modules()]
+    assert hooks == [len(part._forward_hooks) + len(part._forward_pre_hooks) for part in small.unet.modules()]
+    assert not inverted(model, steps=2, **given).trajectory.requires_grad
+
+
+@pytest.mark.parametrize("given", METHODS_AND_SETTINGS, ids=lambda given: given["method"])
+def test_the_same_twice(small: Backbone, given: dict[str, Any]):
+    one, other = (inverted(small, steps=2, **given) for _ in range(2))
+    assert torch.equal(one.trajectory, other.trajectory)
+    assert torch.equal(reconstruct(small, one, run=QUIET), reconstruct(small, other, run=QUIET))
 
 
 def test_it_ends_within_a_step_of_being_cancelled(small: Backbone, passes: Callable[..., Any]):
@@ -217,6 +389,29 @@ def test_it_is_cancelled(small: Backbone):
         ({"prompts": []}, "prompts: expected one string"),
         ({"pictures": []}, "at least one"),
         ({"size": (63, 96)}, "size"),
+        ({"method": "inverse"}, "method: expected one of ddim, fixed_point, null_text, negative_prompt"),
+        ({"guidance": float("nan")}, "guidance"),
+        ({"reach": 0}, "reach: expected a share"),
+        ({"reach": 1.5}, "reach: expected a share"),
+        ({"reach": 0.1}, "less than one"),
+        ({"reach": 0.5, "method": "null_text"}, "reach: null_text has no use for it"),
+        ({"reach": 0.5, "method": "edit_friendly"}, "reach: edit_friendly has no use for it"),
+        ({"iterations": 5}, "iterations: ddim has no use for it"),
+        ({"iterations": -1, "method": "null_text"}, "iterations: expected a whole number"),
+        ({"skip": 0.5}, "skip: ddim has no use for it"),
+        ({"skip": 1.0, "method": "edit_friendly"}, "skip: expected a share"),
+        ({"seed": 5}, "seed: ddim has no use for it"),
+        ({"seed": -5, "method": "edit_friendly"}, "seed: expected numbers from 0"),
+        ({"budget": 5}, "budget: ddim has no use for it"),
+        ({"budget": 0, "method": "auto"}, "budget: expected a whole number"),
+        ({"refinements": 2, "method": "edit_friendly"}, "refinements: edit_friendly has no use for it"),
+        ({"pictures": None}, "both or neither"),
+        ({"latents": torch.zeros(1, 4, 16, 24)}, "both or neither"),
+        ({"pictures": None, "latents": torch.zeros(1, 4, 16, 24)}, "size: latents have a size of their own"),
+        ({"pictures": None, "size": None, "latents": torch.zeros(4, 16, 24)}, "latents: expected"),
+        ({"pictures": None, "size": None, "latents": torch.zeros(0, 4, 16, 24)}, "latents: expected"),
+        ({"pictures": None, "size": None, "latents": torch.zeros(1, 3, 16, 24)}, "latents: expected"),
+        ({"pictures": None, "size": None, "latents": torch.full((1, 4, 16, 24), np.nan)}, "finite"),
     ],
 )
 def test_what_cannot_be_is_refused(small: Backbone, given: dict[str, Any], said: str):

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from innerlight.backbones.hashing import hash_files
 from innerlight.bench.evidence import Row, interval, measured
+from innerlight.embedded.oracle import JUDGE
 from innerlight.files import Manifest
 from innerlight.methods import Claim, Method, get, names
 from innerlight.types import InputError
@@ -58,9 +60,14 @@ def source_hash(method: Method) -> str:
     return hashlib.sha256(Path(inspect.getfile(method.function)).read_bytes()).hexdigest()[:12]
 
 
+def judge_hash() -> str:
+    """Of who scores; empty if nobody is there."""
+    return hash_files([JUDGE]) if JUDGE.exists() else ""
+
+
 def _scores(backbone: Backbone, method: Method, claim: Claim, count: int, folder: Path) -> list[dict[str, Any]]:
     """One result a seed: scores by arm, or {} where the claim dropped the scene."""
-    settings = {"claim": claim.id, "method": source_hash(method), "model": backbone.hash}
+    settings = {"claim": claim.id, "method": source_hash(method), "model": backbone.hash, "judge": judge_hash()}
     path = folder / f"{claim.id}-{settings['method']}-{re.sub(r'[^A-Za-z0-9]+', '-', backbone.hash)}.jsonl"
     keys = [str(seed) for seed in range(SCORING, SCORING + count)]
     with Manifest.open(path, task="claim", settings=settings) as manifest:
@@ -81,12 +88,27 @@ def _rows(backbone: Backbone, method: Method, claim: Claim, scores: Sequence[dic
         other = np.array([one[baseline] for one in kept])
         low, high = interval(own - other)
         slug = re.sub(r"[^a-z0-9]+", "_", baseline.lower())
+        conditions, edits = _guarded(claim, kept, baseline)
         rows.append(
             measured(
                 claim.id if number == 0 else f"{claim.id}_over_{slug}", float((own - other).mean()), claim.margin, ">",
                 n=len(kept), command=f"innerlight bench {method.name}", low=low, high=high, baseline=baseline,
                 seeds=f"{SCORING}..{SCORING + len(scores) - 1}", model=backbone.hash, packages=PACKAGES,
-                note=f"{own.mean():.3f} against {other.mean():.3f}; {dropped:.0%} of the scenes dropped; {claim.says}",
+                note=f"{own.mean():.3f} against {other.mean():.3f}; {edits}{dropped:.0%} of the scenes dropped; "
+                f"{claim.says}",
+                conditions=conditions,
             )
         )  # fmt: skip
     return rows
+
+
+def _guarded(claim: Claim, kept: Sequence[dict[str, Any]], baseline: str) -> tuple[dict[str, float], str]:
+    """The conditions of a guarded claim, each not below 0 where it is met, and how often each arm made the edit."""
+    if claim.guard is None:
+        return {}, ""
+    own, other, nothing = (np.array([one[f"{arm} edit"] for one in kept]) for arm in ("method", baseline, "identity"))
+    conditions = {
+        f"edits at least {claim.guard:g} as often": interval(own - claim.guard * other)[0],
+        "doing nothing does not": -interval(nothing - claim.guard * other)[0],
+    }
+    return conditions, f"edits made {own.mean():.3f}, {other.mean():.3f}, by doing nothing {nothing.mean():.3f}; "

@@ -52,6 +52,7 @@ class Row:
     versions: dict[str, str] = field(default_factory=dict)
     hardware: str = ""
     date: str = ""
+    conditions: dict[str, float] = field(default_factory=dict)  # beside the limit; none may be below 0
 
     def as_json(self) -> dict[str, Any]:
         """As it is kept in `evidence/NAME.json`."""
@@ -74,6 +75,7 @@ def measured(
     model: str | None = None,
     note: str = "",
     packages: Sequence[str] = ("numpy",),
+    conditions: dict[str, float] | None = None,
 ) -> Row:
     """A row for a number just measured: decides whether it holds, and adds commit, versions, hardware and date."""
     return Row(
@@ -82,7 +84,7 @@ def measured(
         value=value,
         limit=limit,
         sense=sense,
-        holds=_holds(value, limit, sense, low, high),
+        holds=_holds(value, limit, sense, low, high) and _met(conditions or {}),
         n=n,
         command=command,
         low=low,
@@ -95,6 +97,7 @@ def measured(
         versions=_versions(packages),
         hardware=hardware(),
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        conditions=conditions or {},
     )
 
 
@@ -171,7 +174,7 @@ def faults(rows: Sequence[Row], *, promised: Collection[str] = (), current: Coll
         known = row.kind in KINDS and row.sense in SENSES
         if not known:
             found.append(f"{row.id}: kind {row.kind!r} or sense {row.sense!r} is unknown")
-        elif row.holds != _holds(row.value, row.limit, row.sense, row.low, row.high):
+        elif row.holds != (_holds(row.value, row.limit, row.sense, row.low, row.high) and _met(row.conditions)):
             found.append(f"{row.id}: says holds={row.holds}, but its numbers say otherwise")
         if row.n < 1 or not row.command:
             found.append(f"{row.id}: lacks a count or the command that prints it")
@@ -187,7 +190,9 @@ def table(rows: Sequence[Row]) -> str:
         interval = "" if row.low is None or row.high is None else f"{row.low:.4g} .. {row.high:.4g}"
         limit = "no limit" if row.limit is None else f"{row.sense} {row.limit:g}"
         verdict = "holds" if row.holds else "DOES NOT HOLD"
-        lines.append((row.id, f"{row.value:.4g}", limit, interval, str(row.n), verdict, row.note))
+        beside = "; ".join(f"{name}: {value:+.3f}" for name, value in row.conditions.items())
+        note = "; ".join(part for part in (beside, row.note) if part)
+        lines.append((row.id, f"{row.value:.4g}", limit, interval, str(row.n), verdict, note))
     widths = [max(len(line[k]) for line in lines) for k in range(6)]
     return "\n".join("  ".join([*(line[k].ljust(widths[k]) for k in range(6)), line[6]]).rstrip() for line in lines)
 
@@ -201,6 +206,10 @@ def _holds(value: float, limit: float | None, sense: str, low: float | None, hig
     if limit is None:
         return True
     return {">=": worst >= limit, "<=": worst <= limit, ">": worst > limit, "<": worst < limit}[sense]
+
+
+def _met(conditions: dict[str, float]) -> bool:
+    return all(value >= 0 for value in conditions.values())
 
 
 def _commit() -> str:

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from innerlight.backbones import Backbone
 from innerlight.bench.evidence import Row, interval, measured
 from innerlight.embedded.data import COLOUR_NAMES, POSES
 from innerlight.embedded.judge import Judge
+from innerlight.embedded.oracle import Region, regions_of
 from innerlight.embedded.vae import to_tensor
 from innerlight.metrics import auroc, pointing
 from innerlight.sampling import Ddim, generate, invert, probe
@@ -39,28 +39,11 @@ from innerlight.world.things import CATEGORIES
 SCORING = 100_000
 COMMAND = "innerlight embedded score"
 PACKAGES = ("torch", "diffusers", "numpy")
-LEAST_SHARE = 0.3  # of a thing's area in the scene its caption was made from
 LEAST_AREA = 0.05  # of the picture, of things whose maps are scored
 
 BATCH = 16
 MIDDLE = (0.4, 0.5, 0.6)  # noise levels at which maps are read
 GRID = 3  # places are ninths of the picture
-
-
-@dataclass(frozen=True)
-class Region:
-    """A region that the judge takes for one thing, in cells of half a pixel's resolution."""
-
-    mask: NDArray[np.bool_]
-    colour: int
-    pattern: int
-
-    @property
-    def centre(self) -> tuple[float, float]:
-        """(x, y) of its box, in 0..1."""
-        rows, columns = np.nonzero(self.mask)
-        height, width = self.mask.shape
-        return (columns.min() + columns.max() + 1) / 2 / width, (rows.min() + rows.max() + 1) / 2 / height
 
 
 @dataclass(frozen=True)
@@ -286,41 +269,6 @@ def _samples(backbone: Backbone, judge: Judge, things: int, number: int) -> Iter
                 own,
                 reading.features[k],
             )
-
-
-def regions_of(source: Render, maps: dict[str, NDArray[np.integer]]) -> list[Region | None]:
-    """For each thing of the source the largest region of its category, large enough; no region serves twice. Of
-    things of one category each has the regions of its colour first.
-    """
-    numbers = {name: number for number, name in truth.category_names().items()}
-    owners = truth.instances(source)
-    looks = [thing.look for thing in source.scene.things]
-    taken = np.zeros(maps["category"].shape, bool)
-    found: list[Region | None] = []
-    for number, look in enumerate(looks):
-        least = LEAST_SHARE * float((owners == number + 1).mean()) * taken.size
-        regions = [
-            region
-            for region in _components((maps["category"] == numbers[look.category]) & ~taken, maps)
-            if region.mask.sum() >= least
-        ]
-        twins = sum(other.category == look.category for other in looks) > 1
-        colour = COLOUR_NAMES.index(look.colour)
-        best = max(regions, key=lambda one: (twins and one.colour == colour, one.mask.sum()), default=None)
-        if best is not None:
-            taken |= best.mask
-        found.append(best)
-    return found
-
-
-def _components(mask: NDArray[np.bool_], maps: dict[str, NDArray[np.integer]]) -> Iterator[Region]:
-    """The connected regions of a mask, with what most of their cells are."""
-    labels: Any
-    labels, count = ndimage.label(mask)  # pyright: ignore[reportGeneralTypeIssues] - with no output given, a pair
-    for number in range(1, count + 1):
-        own = labels == number
-        colour, pattern = (int(np.bincount(maps[name][own]).argmax()) - 1 for name in ("colour", "pattern"))
-        yield Region(own, colour, pattern)
 
 
 def _attributes(judged: Sequence[Judged], roles: Sequence[str]) -> list[float]:

@@ -40,6 +40,8 @@ def lines() -> list[Line]:
     """The whole table; `{}` is the folder of the files."""
     draw = ("generate", "a cat", "--steps", "2", "-o", "{}/new.png", "-m", "{}/model")
     daam = ("daam", "a red cat", "--steps", "2", "-o", "{}/maps", "-m", "{}/model")
+    edit = ("edit", "a cat", "a dog", "--steps", "2", "--size", "64", "-o", "{}/edited", "-m", "{}/model")
+    again = ("-m", "{}/model", "-o", "{}/again.png")
     back = ("invert", "{}/picture.png", "--steps", "2", "-o", "{}/new.safetensors", "-m", "{}/model")
     return [
         Line("no such folder", ("inspect", "{}/nowhere"), "nowhere"),
@@ -89,6 +91,18 @@ def lines() -> list[Line]:
         Line("refinements below zero", (*back, "--refinements", "-1"), "refinements"),
         Line("a picture that is none", ("invert", "{}/broken.png", "-m", "{}/model"), "broken.png"),
         Line("the inversion's place is a folder", (*back[:4], "-o", "{}/empty", "-m", "{}/model"), "empty"),
+        Line("an unknown way to invert", (*back, "--method", "magic"), "null_text"),
+        Line("an edit by an unknown method", (*edit, "--method", "masactral"), "masactrl"),
+        Line("an edit by a method that only reads", (*edit, "--method", "daam"), "masactrl"),
+        Line("a setting of a method that is not there", (*edit, "--set", "masactrl.start=0.5"), "--with"),
+        Line("two methods that want the same", (*edit, "--self-maps", "1", "--with", "plug_and_play"), "both change"),
+        Line("a sweep of an unknown setting", (*edit, "--sweep", "crass=0,1"), "crass"),
+        Line("weights that are no numbers", (*edit, "--weights", "dog=much"), "word=number"),
+        Line("a weight of a word that is not there", (*edit, "--weights", "zebra=2"), "zebra"),
+        Line("an edit of no picture", (*edit, "--image", "{}/nothing.png"), "nothing.png"),
+        Line("a broken inversion", (*edit, "--inversion", "{}/broken.safetensors"), "broken.safetensors"),
+        Line("again without a recipe", ("rerun", "{}/picture.png", *again), "no recipe"),
+        Line("again from half a recipe", ("rerun", "{}/half.json", *again), "lacks"),
         Line("a prompt far too long is drawn", ("generate", "cat " * 400, *draw[2:]), "new.png", code=0),
         Line("a prompt of odd letters is drawn", ("generate", "катé 🐱 <x>", *draw[2:]), "new.png", code=0),
         Line("an empty prompt is drawn", ("generate", "", *draw[2:]), "new.png", code=0),
@@ -97,11 +111,13 @@ def lines() -> list[Line]:
 
 def _make(folder: Path) -> None:
     from innerlight.backbones import blank, save_pipeline
+    from innerlight.files import write_recipe
 
     model = folder / "model"
     save_pipeline(blank("sd15"), model, half=False)
     (folder / "empty").mkdir()
     Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(folder / "picture.png")
+    write_recipe({"method": "generate", "prompts": ["a cat"]}, folder / "half.json")
     (folder / "broken.png").write_bytes((folder / "picture.png").read_bytes()[:40])
     (folder / "broken.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}")
     save_file({"weight": torch.zeros(2, 2)}, folder / "other.safetensors")

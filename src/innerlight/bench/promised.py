@@ -19,4 +19,15 @@ CORE = (
     "taps.cross_cost", "taps.cross_memory", "taps.self_cost", "taps.self_memory", "taps.tiny_cost",
     "daam.iou", "cli.malformed",
 )  # fmt: skip
-PROMISED = (*WORLD, *EMBEDDED, *CORE)
+_EDITORS = ("attend_and_excite", "diffedit", "masactrl", "plug_and_play", "prompt_to_prompt")
+EDITING = (
+    "prompt_to_prompt.keep", "prompt_to_prompt.keep_over_from_image", "prompt_to_prompt.structure",
+    "prompt_to_prompt.structure_over_from_image", "prompt_to_prompt.reweight",
+    "plug_and_play.structure", "plug_and_play.structure_over_inversion_alone",
+    "masactrl.identity", "masactrl.identity_over_prompt_to_prompt",
+    "diffedit.keep", "diffedit.keep_over_no_mask", "diffedit.mask_iou", "diffedit.mask_iou_over_centred_gaussian",
+    "attend_and_excite.present", "attend_and_excite.bound", "attend_and_excite.three_present",
+    "attend_and_excite.three_bound", "null_text.reconstruction", "edit_friendly.reconstruction",
+    *(f"{name}.{measure}" for name in _EDITORS for measure in ("cost", "cost_pocket", "memory")),
+)  # fmt: skip
+PROMISED = (*WORLD, *EMBEDDED, *CORE, *EDITING)

@@ -13,12 +13,24 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from innerlight.cli._model import Device, Json, Model, Precision, Seed, SizeText, Tokenizer, opened, sides
+from innerlight.cli._model import (
+    Device,
+    Guidance,
+    Json,
+    Model,
+    Precision,
+    Seed,
+    SizeText,
+    Steps,
+    Tokenizer,
+    opened,
+    sides,
+)
 from innerlight.cli._shell import answer
 from innerlight.methods import Method, get, names, summaries
 from innerlight.types import InputError
 
-DEFAULTS = {"maps": "daam"}  # commands that stand for a family, and what they run
+DEFAULTS = {"maps": "daam", "edit": "prompt_to_prompt"}  # commands that stand for a family, and what they run
 
 
 class MethodGroup(TyperGroup):
@@ -32,11 +44,15 @@ class MethodGroup(TyperGroup):
         return super().get_command(ctx, cmd_name) or (_listed(cmd_name) if _method_of(cmd_name) else None)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """For running: a method's command with all its options."""
+        """For running: a method's command with all its options; of a family's command, by its --method."""
         name = _method_of(args[0])
         if name is None or super().get_command(ctx, args[0]) is not None:
             return super().resolve_command(ctx, args)
-        return args[0], command_of(get(name), args[0]), args[1:]
+        method, rest = get(name), args[1:]
+        if args[0] in DEFAULTS:
+            wanted, rest = _taken(rest, "--method")
+            method = _of_family(wanted, method.family) if wanted is not None else method
+        return args[0], command_of(method, args[0]), rest
 
 
 def _method_of(command: str) -> str | None:
@@ -45,13 +61,31 @@ def _method_of(command: str) -> str | None:
     return name if name in names() else None
 
 
+def _taken(args: list[str], option: str) -> tuple[str | None, list[str]]:
+    """The value of an option, and the arguments without it."""
+    for place, one in enumerate(args):
+        if one == option and place + 1 < len(args):
+            return args[place + 1], [*args[:place], *args[place + 2 :]]
+        if one.startswith(f"{option}="):
+            return one.partition("=")[2], [*args[:place], *args[place + 1 :]]
+    return None, args
+
+
+def _of_family(name: str, family: str) -> Method:
+    """A method that a family's command can run."""
+    method = get(name.replace("-", "_"))
+    if method.family != family:
+        raise InputError(f"--method: expected one of {', '.join(names(family))}, got {name!r} ({method.family})")
+    return method
+
+
 def command_of(method: Method, name: str) -> Any:
     """A command with the method's inputs and settings."""
     run = RUNNERS[method.family]
     settings = {field.name: _option(field, method.config) for field in fields(method.config)}
 
     def command(**given: Any) -> None:
-        chosen = {key: _parsed(given.pop(key), kind, key) for key, (kind, _) in settings.items()}
+        chosen = {key: parsed(given.pop(key), kind, key) for key, (kind, _) in settings.items()}
         run(method, method.config(**chosen), **given)
 
     inputs = list(inspect.signature(run).parameters.values())[2:]
@@ -114,32 +148,94 @@ def run_reading(
     answer({"written": written, "maps": facts}, json, "\n".join(written))
 
 
-RUNNERS: Mapping[str, Callable[..., None]] = {"reading": run_reading}
+def run_editing(
+    method: Method,
+    config: Any,
+    source: Annotated[str, typer.Argument(help="What the source shows.")],
+    target: Annotated[str | None, typer.Argument(help="What it is to show; left out, the same.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for pictures, masks and maps.")] = Path(
+        "edited"
+    ),
+    image: Annotated[list[Path] | None, typer.Option(help="Pictures to edit; left out, the source is drawn.")] = None,
+    inversion: Annotated[
+        str | None, typer.Option(help="How pictures are inverted, as in innerlight invert --method; or its file.")
+    ] = None,
+    also: Annotated[list[str] | None, typer.Option("--with", help="One more method in the same run.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of that method: masactrl.start=0.1")
+    ] = None,
+    sweep: Annotated[
+        list[str] | None, typer.Option(help="Values of one or two settings, for a grid: cross=0.2,0.5,0.8")
+    ] = None,
+    negative: Annotated[str | None, typer.Option(help="What not to draw.")] = None,
+    steps: Steps = None,
+    guidance: Guidance = None,
+    model: Model = None,
+    seed: Seed = 0,
+    size: SizeText = None,
+    device: Device = "auto",
+    dtype: Precision = None,
+    tokenizer: Tokenizer = None,
+    json: Json = False,
+) -> None:
+    """Pictures before and after, and the masks and maps that were used."""
+    from innerlight.cli._editing import opened_inversion, other_configs, swept, write_edited
+    from innerlight.cli.models import warn_of_unknown_words
+    from innerlight.methods.combining import combine
+
+    others = other_configs(also or [], setting or [], method)
+    values = swept(sweep or [], method)
+    backbone = opened(model, device, dtype, tokenizer)
+    warn_of_unknown_words(backbone, [source, target or source])
+    arguments: dict[str, Any] = {
+        "image": image or None, "inversion": opened_inversion(inversion), "negative": negative, "steps": steps,
+        "guidance": guidance, "size": sides(size), "seed": seed,
+    }  # fmt: skip
+    if values:
+        if others:
+            raise InputError("--sweep goes through settings of one method; leave --with out")
+        from innerlight.methods.sweeping import sweep as through
+
+        found = through(backbone, source, target or source, config, values, **arguments)
+        written = write_edited(found.results[-1], output)
+        found.picture.save(output / "sweep.png")
+        scores = [{**choice, **score} for choice, score in zip(found.choices, found.scores, strict=True)]
+        answer({"written": [str(output / "sweep.png"), *written], "scores": scores}, json, str(output / "sweep.png"))
+        return
+    made = combine(backbone, source, target or source, [config, *others], **arguments)
+    written = write_edited(made, output)
+    answer({"written": written, "recipe": dict(made.recipe)}, json, "\n".join(written))
+
+
+RUNNERS: Mapping[str, Callable[..., None]] = {"reading": run_reading, "editing": run_editing}
 
 
 def _option(field: Field[Any], config: type) -> tuple[Any, tuple[Any, Any]]:
     """The type of a setting, and its annotation and default as an option; tuples and whatever else are text."""
     kind = get_type_hints(config)[field.name]
     default = field.default_factory() if field.default is MISSING else field.default  # pyright: ignore[reportCallIssue]
-    plain = _plain(kind)
+    plain = plain_kind(kind)
     help = _comments(config).get(field.name, "")
     if plain not in (int, float, bool, str):
         default = ",".join(map(str, default)) if isinstance(default, tuple) else default
+        default = ",".join(f"{key}={one}" for key, one in default.items()) if isinstance(default, Mapping) else default
         plain = str
     shown = plain | None if default is None else plain
     return kind, (Annotated[shown, typer.Option(help=help)], default)
 
 
-def _plain(kind: Any) -> Any:
+def plain_kind(kind: Any) -> Any:
     """`int` of `int | None`."""
     if get_origin(kind) in (Union, types.UnionType):
         return next(one for one in get_args(kind) if one is not type(None))
     return kind
 
 
-def _parsed(value: Any, kind: Any, name: str) -> Any:
+def parsed(value: Any, kind: Any, name: str) -> Any:
     """An option's value as the setting's type: text with commas becomes a tuple."""
-    plain = _plain(kind)
+    plain = plain_kind(kind)
+    if value is not None and get_origin(plain) is Mapping:
+        return _table(str(value), name)
     if value is None or get_origin(plain) is not tuple:
         return value
     element = get_args(plain)[0]
@@ -149,6 +245,17 @@ def _parsed(value: Any, kind: Any, name: str) -> Any:
         raise InputError(
             f"--{name.replace('_', '-')}: expected {element.__name__}s with commas, got {value!r}"
         ) from error
+
+
+def _table(text: str, name: str) -> dict[str, float]:
+    """`cat=0.2,red dog=1` as numbers by word."""
+    try:
+        pairs = [part.rpartition("=") for part in text.split(",") if part.strip()]
+        if not all(word.strip() for word, _, _ in pairs):
+            raise ValueError("a number without a word")
+        return {word.strip(): float(number) for word, _, number in pairs}
+    except ValueError as error:
+        raise InputError(f"--{name.replace('_', '-')}: expected word=number with commas, got {text!r}") from error
 
 
 def _comments(config: type) -> dict[str, str]:

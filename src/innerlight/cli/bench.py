@@ -10,14 +10,21 @@ import typer
 from innerlight.cli._model import Device, Json, Model, Precision, Tokenizer, opened
 from innerlight.cli._shell import answer, progress
 
+TABLES = {"reading": Path("evidence/core.json"), "editing": Path("evidence/editing.json")}  # of each family's claims
+
 
 def run(
-    names: Annotated[list[str] | None, typer.Argument(help='Methods; left out, all. "core": the core.')] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help='Methods; left out, all. "core", "editing": what is measured there beside claims.'),
+    ] = None,
     scenes: Annotated[int | None, typer.Option(help="Of each claim; left out, as many as it asks for.", min=2)] = None,
     output: Annotated[Path, typer.Option("--out", help="Raw scores, which a second run goes on from.")] = Path(
         "runs/bench"
     ),
-    evidence: Annotated[Path, typer.Option(help="The table that the rows go into.")] = Path("evidence/core.json"),
+    evidence: Annotated[
+        Path | None, typer.Option(help="The table that the rows go into; left out, that of their family.")
+    ] = None,
     quick: Annotated[bool, typer.Option(help="Of the core: parities alone, no timings.")] = False,
     strict: Annotated[bool, typer.Option(help="Exit 1 if a row does not hold.")] = False,
     model: Model = None,
@@ -34,12 +41,23 @@ def run(
         from innerlight.bench.core_scores import score
         from innerlight.cli import main
 
-        rows = score(evidence, main, quick=quick, progress=progress("measuring"))
-    else:
-        from innerlight.bench.claims import run_claims
+        rows = score(evidence or TABLES["reading"], main, quick=quick, progress=progress("measuring"))
+    elif names == ["editing"]:
+        from innerlight.bench import editing_scores
 
         backbone = opened(model, device, dtype, tokenizer)
-        rows = run_claims(backbone, names, scenes=scenes, folder=output, progress=progress("scoring"))
-        write_rows(evidence, rows)
+        rows = editing_scores.score(
+            evidence or TABLES["editing"], backbone, scenes=scenes, quick=quick, progress=progress("measuring")
+        )
+    else:
+        from innerlight.bench.claims import run_claims
+        from innerlight.methods import get
+        from innerlight.methods import names as known
+
+        backbone = opened(model, device, dtype, tokenizer)
+        for name in names or known():
+            found = run_claims(backbone, [name], scenes=scenes, folder=output, progress=progress(name))
+            write_rows(evidence or TABLES[get(name).family], found)
+            rows += found
     answer({"rows": [row.as_json() for row in rows]}, json, table(rows))
     raise typer.Exit(1 if strict and not all(row.holds for row in rows) else 0)

@@ -92,8 +92,7 @@ def generate(
     else:
         made = from_image(backbone, [source] * len(prompts), prompts, strength=strength, **settings)
     for number, (image, path) in enumerate(zip(made.images, paths, strict=True)):
-        one = {"prompts": [prompts[number]], "seeds": [made.seeds[number]]}
-        write_picture(image, path, recipe={**made.recipe, **one})
+        write_picture(image, path, recipe={**made.recipe, "picture": number})
     written = [str(path) for path in paths]
     answer({"written": written, "seeds": list(made.seeds)}, json, "\n".join(written))
 
@@ -102,7 +101,16 @@ def invert(
     picture: Annotated[Path, typer.Argument(help="The picture.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("inversion.safetensors"),
     prompt: Annotated[str, typer.Option(help="What the picture shows.")] = "",
+    method: Annotated[
+        str, typer.Option(help="ddim, fixed_point, null_text, negative_prompt, edit_friendly or auto.")
+    ] = "ddim",
     refinements: Annotated[int, typer.Option(help="Of each step; 3 to 5 make it nearly exact.", min=0)] = 0,
+    guidance: Annotated[
+        float | None, typer.Option(help="Weight under which the picture is to come back; left out: the method's own.")
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option(help="Of auto: passes through the network; left out: any number.", min=1)
+    ] = None,
     model: Model = None,
     steps: Steps = None,
     size: SizeText = None,
@@ -115,11 +123,50 @@ def invert(
     from innerlight.sampling import invert as find
 
     backbone = opened(model, device, dtype, tokenizer)
-    found = find(backbone, picture, prompt, steps=steps, refinements=refinements, size=sides(size))
+    settings: dict[str, Any] = {"method": method, "guidance": guidance, "refinements": refinements, "budget": budget}
+    found = find(backbone, picture, prompt, steps=steps, size=sides(size), **settings)
     found.save(output)
-    result = {"written": str(output), "psnr": found.psnr[0], "floor": found.floor[0], "steps": found.steps}
-    text = f"{output}: comes back at {found.psnr[0]:.1f} dB; the VAE alone keeps {found.floor[0]:.1f} dB"
+    result = {
+        "written": str(output), "method": found.method, "guidance": found.guidance, "psnr": found.psnr[0],
+        "floor": found.floor[0], "steps": found.steps,
+    }  # fmt: skip
+    text = (
+        f"{output}: by {found.method}, under guidance {found.guidance:g}, it comes back at {found.psnr[0]:.1f} dB; "
+        f"the VAE alone keeps {found.floor[0]:.1f} dB"
+    )
     answer(result, json, text)
+
+
+def rerun(
+    picture: Annotated[Path, typer.Argument(help="A picture that carries its recipe, or the recipe's JSON file.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The picture to write.")] = None,
+    image: Annotated[list[Path] | None, typer.Option(help="Where given pictures are now, if they moved.")] = None,
+    inversion: Annotated[Path | None, typer.Option(help="The inversion it began from, if it was a file.")] = None,
+    model: Model = None,
+    device: Device = "auto",
+    dtype: Precision = None,
+    tokenizer: Tokenizer = None,
+    json: Json = False,
+) -> None:
+    """Make a picture again from its recipe, and say whether it is the same."""
+    import numpy as np
+
+    from innerlight.files import read_picture, read_recipe, write_picture
+    from innerlight.methods.rerunning import pictured
+    from innerlight.methods.rerunning import rerun as again
+    from innerlight.sampling import Inversion
+
+    told = read_recipe(picture)
+    backbone = None if model is None and device == "auto" and dtype is None else opened(model, device, dtype, tokenizer)
+    found = again(told, backbone, image=image or None, inversion=Inversion.load(inversion) if inversion else None)
+    made = pictured(found, told)
+    place = output or picture.with_name(f"{picture.stem}-again.png")
+    write_picture(made, place, recipe={**found.recipe, "picture": told.get("picture", 0)})
+    same = None
+    if picture.suffix.lower() != ".json":
+        same = bool(np.array_equal(np.asarray(read_picture(picture)), np.asarray(made)))
+    text = {None: str(place), True: f"{place}: the same, pixel by pixel", False: f"{place}: not the same"}[same]
+    answer({"written": str(place), "same": same}, json, text)
 
 
 def methods(

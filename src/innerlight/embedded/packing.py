@@ -20,6 +20,7 @@ from innerlight.backbones.sites import sites_of
 from innerlight.backbones.stable_diffusion import StableDiffusion
 from innerlight.embedded.data import FIRST_SEED, Scenes, open_scenes, table_of
 from innerlight.embedded.judging import trained_judge
+from innerlight.embedded.oracle import JUDGE, save_judge
 from innerlight.embedded.towers import trained_towers
 from innerlight.embedded.unet import POCKET_UNET, scale_of
 from innerlight.embedded.vae import POCKET_VAE, to_tensor
@@ -149,6 +150,9 @@ def pack(runs: Path, folder: Path) -> Backbone:
     save_pipeline(backbone, folder, half=True, licence=LICENCE)
     write_json(calibration, folder / "calibration.json")
     write_nearest(backbone, open_scenes(runs / "data"), folder / NEAREST)
+    judge = trained_judge(runs / "judge")
+    if judge is not None:
+        save_judge(judge, folder.parent / "judge" / JUDGE.name)
     return backbone
 
 

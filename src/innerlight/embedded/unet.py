@@ -38,6 +38,7 @@ POCKET_UNET: dict[str, Any] = {
 }
 
 DROPOUT = 0.1  # of captions, for guidance
+THINGS_WEIGH = 4.0  # as much as the setting, cell by cell: they are a fifth of a picture, and most of a caption
 COARSE = 2  # things at most in a scene that is learnt from at half size: five cells across, or more
 GUIDANCE = 4.0  # of samples
 SAMPLE_STEPS = 25
@@ -57,7 +58,9 @@ TextStates = Callable[[Sequence[str]], Tensor]  # captions to (n, 77, width)
 
 
 class UNetStage:
-    """v prediction; timesteps from a logit-normal, which favours the middle; errors weighted by min-SNR."""
+    """v prediction; timesteps from a logit-normal, which favours the middle; errors weighted by min-SNR, things above
+    their setting.
+    """
 
     def __init__(
         self,
@@ -91,9 +94,17 @@ class UNetStage:
         noisy = self.levels.noisy(clean, noise, t).contiguous(memory_format=torch.channels_last)
         with cached_attention():
             estimate = self.module(noisy, t, encoder_hidden_states=states).sample
-        error = (estimate.float() - self.levels.velocity(clean, noise, t)).square().mean((1, 2, 3))
+        squared = (estimate.float() - self.levels.velocity(clean, noise, t)).square().mean(1)
+        shares = self._shares(indices, squared.shape[-1]).to(device)
+        error = (shares * squared).sum((1, 2))
         loss = (self._weight(t) * error).mean()
         return loss, {"error": round(float(error.detach().mean()), 4)}
+
+    def _shares(self, indices: NDArray[np.integer], side: int) -> Tensor:
+        """(n, side, side): how much of a scene's error each cell is; a thing's cells count more."""
+        inside = torch.from_numpy(self.scenes.gather("owners", indices) > 0).float()
+        weights = 1 + (THINGS_WEIGH - 1) * F.adaptive_avg_pool2d(inside, side)
+        return weights / weights.sum((1, 2), keepdim=True)
 
     def _captions(self, indices: NDArray[np.integer], random: np.random.Generator) -> list[str]:
         variants = random.integers(0, CAPTIONS, len(indices))

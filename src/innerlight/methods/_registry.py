@@ -31,6 +31,10 @@ class Claim:
 
     `score(backbone, seed)` gives one scene's scores by the names "method" and those of `baselines`, or None where the
     rule of the claim drops the scene. The claim holds if the paired difference to every baseline is above `margin`.
+
+    With a `guard`, an effect that doing nothing would have too must not cost the edit itself: the scores then say
+    under "method edit" and the like, also of "identity", whether the change was made. The method must make it at
+    least `guard` times as often as the baseline, and doing nothing must not.
     """
 
     id: str  # METHOD.measure
@@ -39,6 +43,7 @@ class Claim:
     score: Callable[[Any, int], Scores | None]
     margin: float = 0.0
     scenes: int = 200
+    guard: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,10 @@ class Method:
     function: Callable[..., Any]
     config: type
     claims: tuple[Claim, ...] = ()
+
+    def part(self, config: Any) -> Any:
+        """An editing method with its settings, to be combined with others: by the function `part` of its file."""
+        return importlib.import_module(self.function.__module__).part(config)
 
 
 _registered: dict[str, Method] = {}
@@ -90,6 +99,14 @@ def names(family: str | None = None) -> tuple[str, ...]:
 def summaries() -> dict[str, tuple[str, str]]:
     """Of each method its family and its first line, read without importing it."""
     return {path.stem: (family, _first_line(path)) for family in FAMILIES for path in _files(family)}
+
+
+def of_config(config: Any) -> Method:
+    """The method whose settings these are."""
+    for name in names():
+        if get(name).config is type(config):
+            return get(name)
+    raise NotFoundError(f"{type(config).__name__} are the settings of no method; there are {', '.join(names())}")
 
 
 def get(name: str) -> Method:

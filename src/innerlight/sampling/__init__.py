@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from innerlight.sampling.generate import Generated, from_image, generate
 from innerlight.sampling.guidance import ClassifierGuidance, Guidance, SelfAttentionGuidance, Term
-from innerlight.sampling.inversion import Inversion, invert
+from innerlight.sampling.inversion import Inversion, StoredNoise, invert, reconstruct, with_nulls
 from innerlight.sampling.loop import Row, Step, run_steps
 from innerlight.sampling.noise import draw, generators_of, seeds_of, spherical
 from innerlight.sampling.probe import Seen, probe
@@ -25,6 +25,7 @@ __all__ = [
     "SelfAttentionGuidance",
     "Step",
     "Stepper",
+    "StoredNoise",
     "Term",
     "draw",
     "from_image",
@@ -32,7 +33,9 @@ __all__ = [
     "generators_of",
     "invert",
     "probe",
+    "reconstruct",
     "run_steps",
     "seeds_of",
     "spherical",
+    "with_nulls",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -36,12 +38,7 @@ class Generated:
 
     def _repr_png_(self) -> bytes:
         """In a notebook: the pictures side by side."""
-        strip = Image.new("RGB", (sum(image.width for image in self.images), self.images[0].height))
-        for number, image in enumerate(self.images):
-            strip.paste(image, (number * image.width, 0))
-        buffer = io.BytesIO()
-        strip.save(buffer, "PNG")
-        return buffer.getvalue()
+        return strip_png(self.images)
 
 
 def generate(
@@ -119,11 +116,14 @@ def from_image(
         start = noisy / rule.scaled(torch.ones(1, device=clean.device), first)
     rows = rows_for(backbone, texts, terms, negative=negative, size=shape)
     done = run_steps(backbone, rule, {ONLY: start}, rows, terms, {ONLY: generators}, run=run, first=first)[ONLY]
-    recipe = recipe_of(backbone, "from_image", texts, seeds, rule, terms, negative=negative, size=shape)
+    recipe = recipe_of(
+        backbone, "from_image", texts, seeds, rule, terms, negative=negative,
+        size=None if size is None else shape, pictures=facts_of(pictures, images), strength=float(strength),
+    )  # fmt: skip
     made = backbone.decode(done)
     if size is None:
         made = [one.resize(own.size, Image.Resampling.LANCZOS) for one, own in zip(made, images, strict=True)]
-    return Generated(made, done, seeds, {**recipe, "strength": float(strength)})
+    return Generated(made, done, seeds, recipe)
 
 
 def rows_for(
@@ -174,6 +174,31 @@ def guidance_of(backbone: Backbone, guidance: float | Guidance | None) -> Guidan
     if isinstance(guidance, Guidance):
         return guidance
     return Guidance(backbone.calibration.get("guidance", GUIDANCE) if guidance is None else guidance)
+
+
+def facts_of(given: Source | Iterable[Source], images: Sequence[Image.Image]) -> list[dict[str, Any]]:
+    """For recipes: the path of each picture that has one, and the hash of its pixels."""
+    several = isinstance(given, Sequence) and not isinstance(given, (str, bytes))
+    ones: list[Any] = [*given] if several else [given]  # pyright: ignore[reportGeneralTypeIssues]
+    paths = [os.fspath(one) if isinstance(one, (str, os.PathLike)) else None for one in ones]
+    if len(paths) != len(images):  # something to go through once, of which no path is known any more
+        paths = [None] * len(images)
+    return [
+        {"path": path, "sha256": hashlib.sha256(image.tobytes()).hexdigest()}
+        for path, image in zip(paths, images, strict=True)
+    ]
+
+
+def strip_png(images: Sequence[Image.Image]) -> bytes:
+    """Pictures side by side, as a PNG."""
+    strip = Image.new("RGB", (sum(image.width for image in images), max(image.height for image in images)))
+    left = 0
+    for image in images:
+        strip.paste(image, (left, 0))
+        left += image.width
+    buffer = io.BytesIO()
+    strip.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def recipe_of(

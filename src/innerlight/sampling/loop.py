@@ -48,6 +48,7 @@ class Step:
     latents: dict[str, Tensor]
     index: int
     steps: int
+    guidance: Mapping[str, Guidance] = field(default_factory=dict)  # by stream
     estimates: dict[str, Tensor] = field(default_factory=dict)  # noise by row name, of the main pass
     noise: dict[str, Tensor] = field(default_factory=dict)  # by stream, after the combination
     shown: dict[str, Tensor] = field(default_factory=dict)  # by stream, what the main pass was shown
@@ -99,7 +100,7 @@ def run_steps(
     stepper: Stepper,
     latents: Mapping[str, Tensor],
     rows: Sequence[Row],
-    guidance: Guidance,
+    guidance: Guidance | Mapping[str, Guidance],
     generators: Mapping[str, Generators],
     *,
     before: Sequence[Listener] = (),
@@ -110,29 +111,32 @@ def run_steps(
 ) -> dict[str, Tensor]:
     """The latents of each stream after steps `first` to `last` (all). `before` sees a step before its pass, `after`
     when it is done. A pass runs without gradients unless a listener or a term of the guidance asks for them.
+    `guidance` may differ from stream to stream. A stream whose rows a listener takes off stands still in that step.
     """
     _check(latents, rows, generators)
     run, steppers = run or Run(), {stream: copy(stepper) for stream in latents}
+    terms = guidance if isinstance(guidance, Mapping) else dict.fromkeys(latents, guidance)
     current = dict(latents)
     steps = len(stepper.timesteps)
     chosen = range(first, steps if last is None else last)
     with ExitStack() as stack, run.bar("sampling", len(chosen)) as advance:
-        items = guidance.taps(backbone)
+        items = [read for one in dict.fromkeys(terms.values()) for read in one.taps(backbone)]
         seen = stack.enter_context(tapped(backbone.sites, *items)) if items else None
         for index in chosen:
-            step = Step(backbone, steppers, rows, current, index, steps, seen=seen)
+            step = Step(backbone, steppers, rows, current, index, steps, terms, seen=seen)
             for listener in before:
                 listener(step)
             with torch.no_grad():
                 step.shown = {stream: step.scaled(stream) for stream in step.latents}
                 step.estimates = step.denoise(step.rows, step.shown, passing="main")
-            step.noise = {stream: guidance(step, stream) for stream in current}
+            moving = dict.fromkeys(row.stream for row in step.rows)
+            step.noise = {stream: terms[stream](step, stream) for stream in moving}
             with torch.no_grad():
-                step.latents = {
+                step.latents |= {
                     stream: steppers[stream].step(
-                        value.detach(), step.noise[stream].detach(), index, generators[stream]
+                        step.latents[stream].detach(), step.noise[stream].detach(), index, generators[stream]
                     )
-                    for stream, value in step.latents.items()
+                    for stream in moving
                 }
             _check_finite(step)
             for listener in (*after, run.on_step):
@@ -140,6 +144,11 @@ def run_steps(
             current = step.latents
             advance()
     return current
+
+
+def step_at(share: float, steps: int) -> int:
+    """The step at which a share of a run is done."""
+    return int(share * steps + 1e-9)  # 0.29 of 100 is 29, not the 28 that floats make of it
 
 
 def _check(latents: Mapping[str, Tensor], rows: Sequence[Row], generators: Mapping[str, Generators]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from innerlight.sampling.inversion.ddim import Inversion, invert
+from innerlight.sampling.inversion.finding import METHODS, invert
+from innerlight.sampling.inversion.stored import StoredNoise
+from innerlight.sampling.inversion.value import Inversion, reconstruct, with_nulls
 
-__all__ = ["Inversion", "invert"]
+__all__ = ["METHODS", "Inversion", "StoredNoise", "invert", "reconstruct", "with_nulls"]

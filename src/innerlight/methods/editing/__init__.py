@@ -1,0 +1,1 @@
+"""Editing: pictures by way of a source, whose layout, look or background they keep."""
