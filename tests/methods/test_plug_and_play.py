@@ -7,7 +7,7 @@ import torch
 
 from innerlight.backbones import Backbone
 from innerlight.methods.editing.plug_and_play import PlugAndPlayConfig, plug_and_play
-from innerlight.sampling.editing import step_at
+from innerlight.sampling.loop import step_at
 from innerlight.taps import Read, main_passes, tapped
 
 SOURCE, TARGET = ["a cat on the grass", "a dog"], ["a hippopotamus on the grass", "a red dog in the snow"]

@@ -152,12 +152,12 @@ def rerun(
     import numpy as np
 
     from innerlight.files import read_picture, read_recipe, write_picture
-    from innerlight.methods.rerunning import pictured
+    from innerlight.methods.rerunning import model_of, pictured
     from innerlight.methods.rerunning import rerun as again
     from innerlight.sampling import Inversion
 
     told = read_recipe(picture)
-    backbone = None if model is None and device == "auto" and dtype is None else opened(model, device, dtype, tokenizer)
+    backbone = opened(model or model_of(told), device, dtype or told.get("dtype"), tokenizer)
     found = again(told, backbone, image=image or None, inversion=Inversion.load(inversion) if inversion else None)
     made = pictured(found, told)
     place = output or picture.with_name(f"{picture.stem}-again.png")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from innerlight.types import NotFoundError
+from innerlight.types import InputError, NotFoundError
 
 FAMILIES = ("reading", "editing", "teaching", "segmentation", "correspondence", "retrieval")
 _HERE = Path(__file__).parent
@@ -60,6 +60,8 @@ class Method:
 
     def part(self, config: Any) -> Any:
         """An editing method with its settings, to be combined with others: by the function `part` of its file."""
+        if self.family != "editing":
+            raise InputError(f"{self.name} is no method of editing; those are {', '.join(names('editing'))}")
         return importlib.import_module(self.function.__module__).part(config)
 
 

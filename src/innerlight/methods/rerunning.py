@@ -32,7 +32,7 @@ def rerun(
     `image` stands in for given pictures that are no longer where they were; they must be the same.
     """
     told = _Told(recipe if isinstance(recipe, Mapping) else read_recipe(recipe))
-    backbone = backbone or load(None if told["model"] == SHIPPED else told["model"])
+    backbone = backbone or load(model_of(told))
     if backbone.hash != told["model_hash"]:
         raise InputError(
             f"the recipe is of {told['model']!r} with weights {told['model_hash']}, and these are {backbone.hash}; "
@@ -60,6 +60,12 @@ class _Told(dict[str, Any]):
 
     def __missing__(self, key: str) -> Any:
         raise InputError(f"this recipe lacks {key}; it was not written by a run of a method")
+
+
+def model_of(recipe: Mapping[str, Any]) -> str | None:
+    """What `load` opens to have a recipe's model; None: the one that ships."""
+    name = recipe.get("model")
+    return None if name == SHIPPED else name
 
 
 def pictured(result: Any, recipe: Mapping[str, Any]) -> Image.Image:
@@ -110,7 +116,8 @@ def _config(name: str, settings: Mapping[str, Any]) -> Any:
     known = {field.name for field in fields(kind)}
     if not settings.keys() <= known:
         raise InputError(
-            f"{name} has no settings {', '.join(sorted(settings.keys() - known))}; this version has others"
+            f"{name} has no settings {', '.join(sorted(settings.keys() - known))}: another version had, or what was "
+            f"given beside them is not kept in a recipe; call {name} itself"
         )
     tuples = {key for key in known if get_origin(hints[key]) is tuple}
     return kind(**{key: tuple(value) if key in tuples else value for key, value in settings.items()})

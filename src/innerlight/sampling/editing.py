@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -155,6 +156,14 @@ def since(share: float) -> Callable[[Moment], bool]:
     return lambda moment: moment.passing == "main" and moment.step >= step_at(share, moment.steps)
 
 
+def check_shares(config: Any, *names: str) -> None:
+    """Refuse settings that are no shares of a run."""
+    for name in names:
+        share = getattr(config, name)
+        if not isinstance(share, Real) or not 0 <= float(share) <= 1:
+            raise InputError(f"{name}: expected a share from 0 to 1, got {share!r}")
+
+
 def edit(
     backbone: Backbone,
     source: str | Sequence[str],
@@ -180,9 +189,10 @@ def edit(
     given = images is not None or isinstance(inversion, Inversion)
     if inversion is not None and not given:
         raise InputError(f"inversion={inversion!r}: of what? give image= too")
-    terms = _guidance(backbone, guidance, parts, given)
+    terms = _guidance(backbone, guidance, parts, inversion, given)
     count = inversion.steps if isinstance(inversion, Inversion) and steps is None else default_steps(backbone, steps)
-    asked = _Asked(backbone, tuple(parts), images, inversion, count, terms, negative, size, run or Run())
+    rule = Ddim(backbone.levels, count)
+    asked = _Asked(backbone, tuple(parts), images, inversion, len(rule.timesteps), terms, negative, size, run or Run())
     case = asked.inverted_case(source, target, seed) if given else asked.drawn_case(source, target, seed)
     controls = {part.name: part.control(case) for part in parts}
     rows = _rows(asked, case, controls)
@@ -192,8 +202,8 @@ def edit(
     before = backbone.decode(original) if images is None else images * (len(made) // len(images))
     sizes = [one.size for one in (made if size is not None else before)]
     recipe = recipe_of(
-        backbone, parts[0].name if len(parts) == 1 else "edit", case.prompts[TARGET], case.seeds,
-        Ddim(backbone.levels, count), terms, negative=negative,
+        backbone, parts[0].name if len(parts) == 1 else "edit", case.prompts[TARGET], case.seeds, rule, terms,
+        negative=negative,
         size=case.size if images is None or size is not None else None, sources=list(case.prompts[SOURCE]),
         parts={part.name: dict(part.settings) for part in parts},
         pictures=None if image is None or images is None else facts_of(image, images),
@@ -234,6 +244,8 @@ class _Asked:
         found = self.inversion
         if isinstance(found, Inversion):
             found.check(self.backbone, self.steps)
+            if self.size is not None and self.backbone.latent_size(self.size) != found.size:
+                raise InputError(f"size: the inversion is of {found.size} latent cells; leave size= out")
             if self.images is not None and len(self.images) != len(found.clean):
                 raise InputError(f"image: the inversion is of {len(found.clean)} pictures, got {len(self.images)}")
         else:
@@ -285,8 +297,16 @@ class _Asked:
         return Case(self.backbone, prompts, contexts, self.steps, cells, seeds, found, size)
 
 
-def _guidance(backbone: Backbone, guidance: float | Guidance | None, parts: Sequence[Part], given: bool) -> Guidance:
-    """As asked for, else the model's own, else the authors'."""
+def _guidance(
+    backbone: Backbone,
+    guidance: float | Guidance | None,
+    parts: Sequence[Part],
+    inversion: Inversion | str | None,
+    given: bool,
+) -> Guidance:
+    """As asked for, else that under which an inversion leads back, else the model's own, else the authors'."""
+    if guidance is None and isinstance(inversion, Inversion) and inversion.guidance != 1:
+        return Guidance(inversion.guidance)
     if guidance is None and given and "guidance" not in backbone.calibration:
         guidance = next((part.guidance for part in parts if part.guidance is not None), GUIDANCE)
     return guidance_of(backbone, guidance)
@@ -352,7 +372,7 @@ def _run(
             backbone, rule, dict.fromkeys(streams, start), rows, guided, dict.fromkeys(streams, ()),
             before=before, after=after, run=asked.run, first=first,
         )  # fmt: skip
-        maps = {stream: own for control in controls.values() for stream, own in control.maps(seen).items()}
+        maps = _merged([control.maps(seen) for control in controls.values()])
     return done[TARGET], found.clean if found else done[SOURCE], maps
 
 
@@ -439,6 +459,16 @@ def _check_pair(case: Case, one: tuple[str, Write], other: tuple[str, Write], mo
 
 
 # What comes out
+
+
+def _merged(found: Sequence[Mapping[str, list[dict[str, WordMap]]]]) -> dict[str, list[dict[str, WordMap]]]:
+    """The maps of several methods, picture by picture."""
+    maps: dict[str, list[dict[str, WordMap]]] = {}
+    for one in found:
+        for stream, own in one.items():
+            before = maps.get(stream, [{}] * len(own))
+            maps[stream] = [a | b for a, b in zip(before, own, strict=True)]
+    return maps
 
 
 def _sized(images: Sequence[Image.Image], sizes: Sequence[tuple[int, int]]) -> list[Image.Image]:

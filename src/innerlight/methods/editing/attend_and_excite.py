@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -17,7 +18,8 @@ from innerlight.files import Source
 from innerlight.methods._registry import Claim, method
 from innerlight.prompts import Tokens, noun_phrases, tokens_of_word
 from innerlight.sampling import Inversion, Row, Run, Step
-from innerlight.sampling.editing import TARGET, Case, Control, Edited, Part, edit, step_at
+from innerlight.sampling.editing import TARGET, Case, Control, Edited, Part, check_shares, edit
+from innerlight.sampling.loop import step_at
 from innerlight.taps import HeadMean, Read, Tap, main_passes, tapped
 from innerlight.types import InputError
 from innerlight.world import caption, render, sample
@@ -113,6 +115,14 @@ def attend_and_excite(
 
 def part(config: AttendAndExciteConfig) -> Part:
     """As a part of an edit."""
+    check_shares(config, "window")
+    if config.iterations < 0 or not config.sigma > 0 or not math.isfinite(config.temperature):
+        raise InputError(
+            f"expected iterations from 0 on, a sigma above 0, a finite temperature; got {config.iterations}, "
+            f"{config.sigma}, {config.temperature}"
+        )
+    if not all(0 <= share <= 1 for share in (*config.refine, *config.targets)):
+        raise InputError(f"refine and targets: expected shares from 0 to 1, got {config.refine} and {config.targets}")
     if len(config.refine) != len(config.targets):
         raise InputError(f"refine and targets: expected as many, got {len(config.refine)} and {len(config.targets)}")
     return Part("attend_and_excite", asdict(config), lambda case: _control(case, config))

@@ -16,7 +16,7 @@ from innerlight.maps import WordMap, centred_gaussian
 from innerlight.methods._registry import Claim, get, method
 from innerlight.metrics import iou
 from innerlight.sampling import Inversion, Run, Step, draw, from_image, generators_of, invert
-from innerlight.sampling.editing import TARGET, Case, Control, Edited, Part, edit
+from innerlight.sampling.editing import TARGET, Case, Control, Edited, Part, check_shares, edit
 from innerlight.taps import Moment, Rows, Tap
 from innerlight.types import InputError
 
@@ -119,10 +119,10 @@ def diffedit(
 
 def part(config: DiffEditConfig) -> Part:
     """As a part of an edit."""
-    if not 0 <= config.ratio <= 1 or not 0 < config.strength < 1 or config.noises < 1:
+    check_shares(config, "ratio", "strength")
+    if config.strength == 1 or config.noises < 1:
         raise InputError(
-            f"expected ratio in 0 to 1, strength between 0 and 1, noises of at least 1; got {config.ratio}, "
-            f"{config.strength}, {config.noises}"
+            f"expected a strength below 1 and noises of at least 1, got {config.strength} and {config.noises}"
         )
     return Part(
         "diffedit", asdict(config), lambda case: _control(case, config), source="trajectory", reach=config.ratio

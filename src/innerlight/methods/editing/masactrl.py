@@ -17,7 +17,8 @@ from innerlight.maps import min_max, resize
 from innerlight.methods._registry import Claim, get, method
 from innerlight.prompts import tokens_of_word
 from innerlight.sampling import Inversion, Run, Step, invert
-from innerlight.sampling.editing import SOURCE, TARGET, Case, Control, Edited, Part, edit, since, step_at
+from innerlight.sampling.editing import SOURCE, TARGET, Case, Control, Edited, Part, check_shares, edit, since
+from innerlight.sampling.loop import step_at
 from innerlight.taps import HeadMean, Heads, Read, Tap, View, Write
 from innerlight.taps.sites import Grid
 from innerlight.types import InputError
@@ -98,12 +99,14 @@ def masactrl(
 
 def part(config: MasaCtrlConfig, masks: Masks | None = None) -> Part:
     """As a part of an edit."""
+    check_shares(config, "start")
     if bool(config.source_words) != bool(config.target_words):
         raise InputError("mask-aware needs both: name source_words and target_words, or neither")
     if masks is not None and config.source_words:
         raise InputError("masks are given; leave source_words and target_words out")
     words = "words" if config.source_words else "looks"
-    return Part("masactrl", asdict(config), lambda case: _control(case, config, masks), source=words, halves=True)
+    settings = asdict(config) | ({"masks": "given"} if masks is not None else {})
+    return Part("masactrl", settings, lambda case: _control(case, config, masks), source=words, halves=True)
 
 
 def _control(case: Case, config: MasaCtrlConfig, given: Masks | None) -> Control:

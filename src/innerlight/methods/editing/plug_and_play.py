@@ -12,7 +12,7 @@ from innerlight.embedded.edits import parsed, structure, task
 from innerlight.files import Source
 from innerlight.methods._registry import Claim, method
 from innerlight.sampling import Inversion, Run, Step, from_image, invert
-from innerlight.sampling.editing import SOURCE, TARGET, Case, Control, Edited, Part, edit, until
+from innerlight.sampling.editing import SOURCE, TARGET, Case, Control, Edited, Part, check_shares, edit, until
 from innerlight.taps import Heads, Read, Site, View, Write
 from innerlight.types import InputError
 
@@ -88,6 +88,7 @@ def plug_and_play(
 
 def part(config: PlugAndPlayConfig) -> Part:
     """As a part of an edit."""
+    check_shares(config, "features", "self_maps", *(["alpha"] if config.alpha is not None else []))
     return Part("plug_and_play", asdict(config), lambda case: _control(case, config), source="looks", guidance=REAL)
 
 

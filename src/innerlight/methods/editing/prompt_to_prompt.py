@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -18,7 +19,8 @@ from innerlight.maps import resize
 from innerlight.methods._registry import Claim, method
 from innerlight.prompts import Alignment, aligned, refined_words, replaced_words, tokens_of_word, words_of
 from innerlight.sampling import Inversion, Run, Step, from_image, generate
-from innerlight.sampling.editing import SOURCE, TARGET, Case, Control, Edited, Part, edit, step_at, until
+from innerlight.sampling.editing import SOURCE, TARGET, Case, Control, Edited, Part, check_shares, edit, until
+from innerlight.sampling.loop import step_at
 from innerlight.taps import HeadMean, Heads, Read, Tap, View, Write, main_passes
 from innerlight.types import InputError, NotFoundError
 
@@ -149,6 +151,11 @@ def part(config: PromptToPromptConfig) -> Part:
     """As a part of an edit."""
     if config.align not in ALIGN:
         raise InputError(f"align: expected one of {', '.join(ALIGN)}, got {config.align!r}")
+    check_shares(config, "cross", "self_maps", "blend_start")
+    wrong = [word for word, share in config.word_cross.items() if not 0 <= share <= 1]
+    wrong += [word for word, weight in config.weights.items() if not math.isfinite(weight)]
+    if wrong:
+        raise InputError(f"{wrong[0]}: expected a share from 0 to 1 in word_cross, a finite number in weights")
     return Part("prompt_to_prompt", asdict(config), lambda case: _control(case, config))
 
 
