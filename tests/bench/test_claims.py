@@ -9,6 +9,7 @@ import pytest
 
 from innerlight.backbones import Backbone, blank
 from innerlight.bench.claims import run_claims, source_hash
+from innerlight.bench.evidence import faults
 from innerlight.methods import Claim, Method, _registry, get
 from innerlight.types import InputError
 
@@ -62,3 +63,39 @@ def test_a_second_run_goes_on(backbone: Backbone, method: Method, tmp_path: Path
 def test_too_few_scenes_are_refused(backbone: Backbone, method: Method, tmp_path: Path):
     with pytest.raises(InputError, match="give more"):
         run_claims(backbone, ["daam"], scenes=2, folder=tmp_path)
+
+
+def guarded(method: Method, edits: dict[str, float]) -> Method:
+    """A claim whose effect is clear, and the share of scenes in which each arm makes the edit."""
+
+    def score(backbone: Backbone, seed: int) -> dict[str, float]:
+        made = {f"{arm} edit": float(seed % 10 < 10 * share) for arm, share in edits.items()}
+        return {"method": 2.0, "other": 1.0, "identity": 60.0, **made}
+
+    return replace(method, claims=(Claim("daam.guarded", "it keeps", ("other",), score, guard=0.9),))
+
+
+@pytest.mark.parametrize(
+    ("edits", "holds"),
+    [
+        ({"method": 0.8, "other": 0.8, "identity": 0.0}, True),
+        ({"method": 0.3, "other": 0.8, "identity": 0.0}, False),  # it keeps by not editing
+        ({"method": 0.8, "other": 0.8, "identity": 0.8}, False),  # doing nothing would pass
+        ({"method": 0.0, "other": 0.0, "identity": 0.0}, False),  # nobody edits, so nothing is shown
+    ],
+)
+def test_an_effect_that_costs_the_edit_does_not_hold(
+    backbone: Backbone,
+    method: Method,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    edits: dict[str, float],
+    holds: bool,
+):
+    monkeypatch.setitem(_registry._registered, "daam", guarded(method, edits))
+    (row,) = run_claims(backbone, ["daam"], scenes=40, folder=tmp_path)
+    assert row.value == row.low == 1
+    assert row.holds is holds
+    assert not faults([row], current={backbone.hash})
+    assert len(row.conditions) == 2
+    assert f"by doing nothing {edits['identity']:.3f}" in row.note

@@ -103,7 +103,7 @@ def _rows(backbone: Backbone, method: Method, claim: Claim, scores: Sequence[dic
 
 
 def _guarded(claim: Claim, kept: Sequence[dict[str, Any]], baseline: str) -> tuple[dict[str, float], str]:
-    """The conditions of a guarded claim, each not below 0 where it is met, and how often each arm made the edit."""
+    """The conditions of a guarded claim, each above 0 where it is met, and how often each arm made the edit."""
     if claim.guard is None:
         return {}, ""
     own, other, nothing = (np.array([one[f"{arm} edit"] for one in kept]) for arm in ("method", baseline, "identity"))

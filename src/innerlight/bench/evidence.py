@@ -52,7 +52,7 @@ class Row:
     versions: dict[str, str] = field(default_factory=dict)
     hardware: str = ""
     date: str = ""
-    conditions: dict[str, float] = field(default_factory=dict)  # beside the limit; none may be below 0
+    conditions: dict[str, float] = field(default_factory=dict)  # beside the limit; each must be above 0
 
     def as_json(self) -> dict[str, Any]:
         """As it is kept in `evidence/NAME.json`."""
@@ -209,7 +209,7 @@ def _holds(value: float, limit: float | None, sense: str, low: float | None, hig
 
 
 def _met(conditions: dict[str, float]) -> bool:
-    return all(value >= 0 for value in conditions.values())
+    return all(value > 0 for value in conditions.values())
 
 
 def _commit() -> str:

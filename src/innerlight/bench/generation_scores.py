@@ -313,7 +313,7 @@ def _diversity(judge: Judge, judged: Sequence[Judged], backbone: Backbone) -> Ro
         own, world = (_entropy([fact[column] for fact in facts]) for facts in (ours, theirs))
         shares.append(own / world if world else 1.0)
     note = "place {:.2f}, size {:.2f}, pose {:.2f}".format(*shares) + f" of the world's entropy, {len(drawn)} things"
-    value = float(np.mean(shares))
+    value = float(np.mean(np.minimum(shares, 1)))  # more spread than the world in one does not make up for another
     return measured(
         "generate.diversity", value, 0.8, ">=", n=len(drawn), command=COMMAND, seeds=f"from {SCORING}",
         model=backbone.hash, packages=PACKAGES, note=note,
