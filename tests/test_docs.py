@@ -14,7 +14,7 @@ import pytest
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = sorted((DOCS / "pages").glob("*.py"))
 TEXTS = sorted([*DOCS.glob("*.rst"), *(DOCS / "api").glob("*.rst")])
-ROOMS = ("types", "files", "viz", "world", "maps", "metrics", "taps", "prompts", "backbones", "sampling")
+ROOMS = ("types", "files", "viz", "world", "maps", "metrics", "taps", "prompts", "backbones", "sampling", "methods")
 
 
 def read(path: Path) -> str:
@@ -86,6 +86,7 @@ def test_commands_that_pages_run_exist(text: Path):
     import typer.main
 
     from innerlight.cli import app
+    from innerlight.cli._methods import DEFAULTS
 
     for line in re.findall(r"^\.\. command:: innerlight (.*)$", read(text), flags=re.MULTILINE):
         command, words = typer.main.get_command(app), shlex.split(line)
@@ -94,6 +95,7 @@ def test_commands_that_pages_run_exist(text: Path):
             _, command, _ = command.resolve_command(context, words)  # fails for a command that is not there
             words = words[1:]
         known = {option for parameter in command.params for option in parameter.opts} | {"--help", "-h", "--version"}
+        known |= {"--method"} if shlex.split(line)[0] in DEFAULTS else set()  # taken out before its options are read
         unknown = {word for word in words if word.startswith("-")} - known
         assert not unknown, f"{text.name}: {line} has no {unknown}"
 

@@ -10,7 +10,11 @@ from typing import Any
 
 from PIL import Image
 
-ORDER = ("inside", "daam", "world", "pictures", "files", "conventions")
+ORDER = (
+    "inside", "daam",
+    "prompt_to_prompt", "plug_and_play", "masactrl", "diffedit", "attend_and_excite", "inversions", "combining",
+    "world", "pictures", "files", "conventions",
+)  # fmt: skip
 
 _shown: list[Any] = [None]  # the last expression seen: a block without one leaves the earlier one behind
 _filters: list[Any] = []

@@ -16,7 +16,12 @@ from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.inspect import stringify_signature
 
 # The rooms whose pages stand in the reference.
-DOCUMENTED = ("types", "files", "viz", "world", "maps", "metrics", "taps", "prompts", "backbones", "sampling")
+DOCUMENTED = (
+    "types", "files", "viz", "world", "maps", "metrics", "taps", "prompts", "backbones", "sampling", "sampling.editing",
+    "methods", "methods.combining", "methods.rerunning", "methods.sweeping", "methods.editing.prompt_to_prompt",
+    "methods.editing.plug_and_play", "methods.editing.masactrl", "methods.editing.diffedit",
+    "methods.editing.attend_and_excite", "embedded.oracle", "embedded.edits",
+)  # fmt: skip
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

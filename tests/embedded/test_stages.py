@@ -84,14 +84,15 @@ def test_the_unet_learns_on_cached_latents(scenes, tmp_path: Path, monkeypatch):
     assert all(p.grad is None for p in towers.text.parameters())
 
 
-def test_weights_of_errors_are_min_snr():
+def test_errors_of_little_noise_weigh_by_min_snr_and_those_of_much_noise_weigh_full():
     stage = object.__new__(UNetStage)
     stage.levels, stage.snr_cap = NoiseLevels.scaled_linear(), 5.0
-    t = torch.tensor([1, 500, 999])
+    t = torch.tensor([1, 100, 500, 999])
     snr = stage.levels.abar[t] / (1 - stage.levels.abar[t])
-    expected = torch.minimum(snr, torch.tensor(5.0)) / (snr + 1)
-    assert torch.allclose(stage._weight(t), expected)
-    assert expected[0] < 0.01 < expected[1]
+    weights = stage._weight(t)
+    assert torch.allclose(weights[:2], 5.0 / (snr[:2] + 1))
+    assert (snr[:2] > 5).all()
+    assert weights[2] == weights[3] == 1
 
 
 def test_a_unet_without_a_vae_is_refused(scenes, tmp_path: Path):

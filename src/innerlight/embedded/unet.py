@@ -58,8 +58,9 @@ TextStates = Callable[[Sequence[str]], Tensor]  # captions to (n, 77, width)
 
 
 class UNetStage:
-    """v prediction; timesteps from a logit-normal, which favours the middle; errors weighted by min-SNR, things above
-    their setting.
+    """v prediction; half of the timesteps from a logit-normal, which favours the middle, half from anywhere; errors of
+    little noise weigh less, as by min-SNR, those of much noise do not: there the words decide on colours. Things weigh
+    more than their setting.
     """
 
     def __init__(
@@ -87,7 +88,9 @@ class UNetStage:
         latents = self.coarse() if coarse else self.latents()
         clean = torch.from_numpy(np.stack([latents[i // SHARD][i % SHARD] for i in indices])).float()
         noise = torch.randn(clean.shape, generator=generator)
-        t = (torch.randn(batch, generator=generator).sigmoid() * len(self.levels)).long()
+        share = torch.randn(batch, generator=generator).sigmoid()
+        share[::2] = torch.rand(len(share[::2]), generator=generator)
+        t = (share * len(self.levels)).long()
         states = self.states(self._captions(indices, random))
         device = next(self.module.parameters()).device
         clean, noise, t, states = (x.to(device) for x in (clean, noise, t, states))
@@ -120,10 +123,12 @@ class UNetStage:
         write_picture(np.concatenate(list(to_pixels(pictures)), axis=1), folder / f"sample-{step:07d}.png")
 
     def _weight(self, t: Tensor) -> Tensor:
-        """min(SNR, cap) / (SNR + 1): min-SNR weights, for an error of v."""
+        """min(1, cap / (SNR + 1)): the min-SNR weights of an error of v where there is little noise, 1 where there is
+        much.
+        """
         abar = self.levels.abar.to(t.device)[t]
         snr = abar / (1 - abar)
-        return snr.clamp(max=self.snr_cap) / (snr + 1)
+        return (self.snr_cap / (snr + 1)).clamp(max=1)
 
     def _guided(self, module: nn.Module, latents: Tensor, prompts: Sequence[str]) -> Tensor:
         states = torch.cat([self.states([""] * len(prompts)), self.states(prompts)])

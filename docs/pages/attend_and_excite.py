@@ -1,0 +1,84 @@
+"""
+Attend-and-Excite: nothing left out
+===================================
+
+Of two things in a prompt one is often missing. Attend-and-Excite (Chefer et al. 2023,
+arXiv:2301.13826) moves the latents while they are drawn, along the gradient, until every subject
+has a cell that looks at its word.
+"""
+
+import innerlight
+from innerlight import viz
+from innerlight.methods.editing.attend_and_excite import (
+    AttendAndExciteConfig,
+    attend_and_excite,
+)
+from innerlight.sampling import Run
+
+model = innerlight.load()
+quiet = Run(progress=False)
+
+prompt, words = "a horse and a star in the snow", ("horse", "star")
+config = AttendAndExciteConfig(words=words)
+made = attend_and_excite(model, prompt, None, config, seed=13, run=quiet)
+viz.grid([made.sources[0], made.images[0]], ["without care", "with care"])
+
+# %%
+# The seed was chosen. Left out, the subjects are the nouns of the prompt, "snow" too.
+#
+# What the words look at
+# ----------------------
+#
+# With an empty window and nothing to refine the method is off, and gives the maps of the plain
+# picture.
+
+off = AttendAndExciteConfig(words=words, window=0, refine=(), targets=())
+plain = attend_and_excite(model, prompt, None, off, seed=13, run=quiet)
+assert plain.images[0].tobytes() == made.sources[0].tobytes()
+viz.grid(
+    [
+        one.maps["target"][0][word].picture(one.images[0])
+        for one in (plain, made)
+        for word in words
+    ],
+    [f"{care}: {word}" for care in ("without", "with") for word in words],
+    columns=4,
+)
+
+# %%
+for word in words:
+    before, after = (one.maps["target"][0][word].values.max() for one in (plain, made))
+    print(f"{word}: peak of the summed map {before:.2f} without, {after:.2f} with")
+
+# %%
+# Settings and cost
+# -----------------
+#
+# Latents are moved in the first half of the steps, and at steps 0, 10 and 20 of 50 again and again
+# until the peaks are high enough, 20 times at most. `scale`, how far they are moved, is the
+# authors' 20, which was found for latents of 64 by 64; another model may want another. Rows that go
+# through the UNet, of ten steps, those with a gradient apart:
+
+import torch
+
+rows = {False: 0, True: 0}
+
+
+def count(unet, given):
+    rows[torch.is_grad_enabled()] += len(given[0])
+
+
+hook = model.unet.register_forward_pre_hook(count)
+attend_and_excite(model, prompt, None, config, seed=13, steps=10, run=quiet)
+hook.remove()
+print(f"source and picture {rows[False]}, with a gradient {rows[True]}")
+
+# %%
+# Limits
+# ------
+#
+# A cell that looks at a word is not yet a thing: what the model cannot draw does not appear. The
+# model that ships draws two different things badly, and this page shows no more than that the
+# method changes the picture and the maps. `innerlight bench attend_and_excite` measures whether
+# both things are there more often. A given picture can be passed too, but moving its latents takes
+# it away from what it was.
