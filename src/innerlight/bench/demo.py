@@ -13,6 +13,7 @@ from PIL import Image
 from innerlight import __version__, viz
 from innerlight.bench.world_pages import contact_sheet, partner_picture, truths
 from innerlight.files import write_picture, write_text
+from innerlight.types import LabelMap
 from innerlight.world.alteration import alter
 from innerlight.world.captions import caption
 from innerlight.world.draw import render
@@ -128,6 +129,28 @@ def _word_maps(seed: int) -> Image.Image:
     return viz.grid([viz.enlarge(image, 2) for image in (found.images[0], *maps)], ["the picture", *words], columns=4)
 
 
+def _edited(seed: int) -> Image.Image:
+    from innerlight.methods.editing.diffedit import diffedit
+    from innerlight.methods.editing.masactrl import masactrl
+    from innerlight.methods.editing.prompt_to_prompt import prompt_to_prompt
+
+    source, target = "a castle in the snow", "a giraffe in the snow"
+    drawn = prompt_to_prompt(_model(), source, target, seed=seed)
+    scene = render(sample(seed, categories=["castle"], setting="snow", style="photo"), *_model().size).picture
+    asked = masactrl(_model(), "", target, image=scene, seed=seed)
+    masked = diffedit(_model(), "", target, image=scene, seed=seed)
+    inside = LabelMap(masked.masks["diffedit"][0].astype("uint8"), {0: "", 1: "inside"})
+    shown = {
+        f"drawn: {source}": drawn.sources[0],
+        f"Prompt-to-Prompt: {target}": drawn.images[0],
+        "given": asked.sources[0],
+        f"MasaCtrl: {target}": asked.images[0],
+        "where DiffEdit edits": viz.labels(scene, inside, legend=False, hidden=(0,)),
+        f"DiffEdit: {target}": masked.images[0],
+    }
+    return viz.grid([viz.enlarge(image, 2) for image in shown.values()], list(shown), columns=3)
+
+
 EXHIBITS = (
     Exhibit(
         "drawn",
@@ -143,6 +166,14 @@ EXHIBITS = (
         "DAAM: cross-attention summed over steps and layers, while the picture is drawn. The picture does not change.",
         "daam(load(), 'a red car on the street', ['car', 'red', 'street'], seed={seed})",
         _word_maps,
+    ),
+    Exhibit(
+        "edited",
+        "Another prompt for the same picture",
+        "Three ways to edit, of a picture that is drawn and of one that is given: under the source's attention, painted "
+        "with the source's keys and values, or only where the two prompts disagree.",
+        "prompt_to_prompt(load(), 'a castle in the snow', 'a giraffe in the snow', seed={seed})",
+        _edited,
     ),
     Exhibit(
         "world",

@@ -98,6 +98,9 @@ def command_of(method: Method, name: str) -> Any:
     command.__signature__ = inspect.Signature([*own, *options])  # pyright: ignore[reportFunctionMemberAccess]
     command.__annotations__ = {one.name: one.annotation for one in (*own, *options)}
     command.__doc__ = method.summary
+    if name in DEFAULTS:
+        others = ", ".join(names(method.family))
+        command.__doc__ += f"\n\nThe default of its family; --method NAME runs another, with its own options: {others}."
     return _built(command, name)
 
 

@@ -26,12 +26,12 @@ class Heads:
     bias: Tensor | None = None
     scale: float | None = None  # None: 1 / sqrt(d)
 
-    def take(self, rows: Sequence[int]) -> Heads:
-        """Some of the rows, each with a q and k of its own."""
+    def take(self, rows: Sequence[int] | slice) -> Heads:
+        """Some of the rows, each with a q and k of its own; a slice is no copy."""
         if self.shared:
             q, k = (part.expand(len(self.v), -1, -1, -1) for part in (self.q, self.k))
             return replace(self, q=q, k=k).take(rows)
-        wanted = list(rows)
+        wanted = rows if isinstance(rows, slice) else list(rows)
         bias = self.bias
         if bias is not None and bias.ndim == 4 and bias.shape[0] == self.v.shape[0]:
             bias = bias[wanted]

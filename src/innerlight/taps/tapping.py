@@ -40,7 +40,9 @@ class TapError(InnerlightError):
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What a write is shown: `own`, the rows it writes, and by name the rows of the same pass beside them."""
+    """What a write is shown: `own`, the rows it writes, and by name the rows of the same pass beside them. They are
+    the network's own numbers: what is written is a new tensor.
+    """
 
     values: Any  # Tensor or Heads, whose first axis are the rows in `present`
     present: tuple[int, ...]
@@ -66,7 +68,9 @@ class View:
         missing = [row for row in rows if row not in self.present]
         if missing:
             raise TapError(f"{self.site.name}: rows {missing} are not at hand; name them in sees=")
-        at = [self.present.index(row) for row in rows]
+        at: list[int] | slice = [self.present.index(row) for row in rows]
+        if at == list(range(at[0], at[-1] + 1)):
+            at = slice(at[0], at[-1] + 1)  # rows that lie together are shown as they lie, without a copy
         return self.values.take(at) if isinstance(self.values, Heads) else self.values[at]
 
 

@@ -516,10 +516,21 @@ def _fits(changed: Heads, original: Heads) -> bool:
 
 
 def _put(into: Heads, own: tuple[int, ...], changed: Heads) -> Heads:
-    """Rows replaced."""
+    """Rows replaced; what was handed back as it lay is left where it is."""
     at = torch.tensor(own, device=into.q.device)
     q, k, v = (
-        whole if part is whole else whole.index_copy(0, at, part.to(whole.dtype))
+        whole if _lies_in(part, whole, own) else whole.index_copy(0, at, part.to(whole.dtype))
         for whole, part in ((into.q, changed.q), (into.k, changed.k), (into.v, changed.v))
     )
     return Heads(q, k, v, into.bias, into.scale)
+
+
+def _lies_in(part: Tensor, whole: Tensor, own: tuple[int, ...]) -> bool:
+    """Are these the rows of `whole` themselves?"""
+    return (
+        part.data_ptr() == whole[own[0]].data_ptr()
+        and part.shape[1:] == whole.shape[1:]
+        and part.stride() == whole.stride()
+        and part.dtype == whole.dtype
+        and own == tuple(range(own[0], own[0] + len(part)))
+    )
