@@ -38,6 +38,7 @@ bench: .venv/developing
 	$(BIN)/innerlight world score --answers evidence/answers/legible.json
 	$(BIN)/innerlight embedded score
 	$(BIN)/innerlight bench core
+	$(BIN)/innerlight bench editing
 	$(BIN)/innerlight bench
 
 # The pictures that README and documentation show.

@@ -170,7 +170,7 @@ EXHIBITS = (
     Exhibit(
         "edited",
         "Another prompt for the same picture",
-        "Three ways to edit, of a picture that is drawn and of one that is given: under the source's attention, painted "
+        "Three ways to edit, of a drawn picture and of a given one: under the source's attention, painted "
         "with the source's keys and values, or only where the two prompts disagree.",
         "prompt_to_prompt(load(), 'a castle in the snow', 'a giraffe in the snow', seed={seed})",
         _edited,
