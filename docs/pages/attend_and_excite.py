@@ -78,7 +78,7 @@ print(f"source and picture {rows[False]}, with a gradient {rows[True]}")
 # ------
 #
 # A cell that looks at a word is not yet a thing: what the model cannot draw does not appear. The
-# model that ships draws two different things badly, and this page shows no more than that the
-# method changes the picture and the maps. `innerlight bench attend_and_excite` measures whether
-# both things are there more often. A given picture can be passed too, but moving its latents takes
-# it away from what it was.
+# model that ships draws two different things badly. No star came of it above, and this page shows
+# no more than that the method changes the picture and the maps. `innerlight bench
+# attend_and_excite` measures whether both things are there more often. A given picture can be
+# passed too, but moving its latents takes it away from what it was.

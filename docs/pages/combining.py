@@ -96,21 +96,19 @@ print("same picture:", again.images[0].tobytes() == both.images[0].tobytes())
 print(", ".join(both.recipe))
 
 # %%
-# Pictures that were given are named by path and hash: one that has changed is refused, one that was
-# never a file must be passed again.
+# A picture that was given is named by path and hash. One that was never a file must be passed
+# again; another one is refused.
 
-from innerlight.methods.editing.prompt_to_prompt import prompt_to_prompt
-
-given = {"image": both.sources[0], "steps": 2, "run": quiet}
-edited = prompt_to_prompt(model, source, target, **given)
+horse = both.sources[0]
+edited = innerlight.combine(
+    model, source, target, [words], image=horse, steps=2, run=quiet
+)
 try:
     innerlight.rerun(edited.recipe, model)
 except InputError as error:
     print(error)
-try:
-    innerlight.rerun(edited.recipe, model, image=both.images[0])
-except InputError as error:
-    print(error)
+again = innerlight.rerun(edited.recipe, model, image=horse)
+print("same picture:", again.images[0].tobytes() == edited.images[0].tobytes())
 
 # %%
 # Through their settings

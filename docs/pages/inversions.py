@@ -57,9 +57,9 @@ hook.remove()
 print(f"{'the floor':16} {one.floor[0]:5.1f}  {one.floor[1]:6.1f}")
 
 # %%
-# Rows are a picture's; those of null_text go backward too. Left to themselves ddim and fixed_point
-# are measured without guidance, edit_friendly under 3.5; edit_friendly starts after 0.36 of the
-# steps.
+# Rows are a picture's, forward; null_text goes backward through most of its own as well. Left to
+# themselves ddim and fixed_point are measured without guidance, edit_friendly under 3.5. Of the
+# steps edit_friendly leaves out the first 0.36, unless `skip` says otherwise.
 
 images = {name: model.decode(reconstruct(model, one))[0] for name, one in found.items()}
 viz.grid([drawn[0], *images.values()], ["given", *images], columns=6)
@@ -93,16 +93,15 @@ from innerlight.methods.editing.prompt_to_prompt import prompt_to_prompt
 best.save("found.safetensors")
 kept = Inversion.load("found.safetensors")
 targets = ["a zebra on the grass", "a castle in the snow"]
-edits = {
-    "auto": prompt_to_prompt(model, prompts, targets, inversion=kept, run=quiet),
-    "edit_friendly": prompt_to_prompt(
-        model, prompts, targets, inversion=found["edit_friendly"], run=quiet
-    ),
-}
+others = [found["negative_prompt"], found["null_text"], kept]
+edits = [
+    prompt_to_prompt(model, prompts, targets, inversion=one, run=quiet)
+    for one in others
+]
 viz.grid(
-    [drawn[1], *(edit.images[1] for edit in edits.values())],
-    ["given", *edits],
-    columns=3,
+    [drawn[1], *(edit.images[1] for edit in edits)],
+    [prompts[1], *(f"{targets[1]}\n{one.method}" for one in others)],
+    columns=4,
 )
 
 # %%
@@ -117,5 +116,5 @@ except InputError as error:
 # Limits
 # ------
 #
-# To come back well is not to be easily edited: a noise that carries the whole picture may resist
-# the new prompt. And none of them is better than the VAE, which here loses fine detail.
+# To come back well is not to be easily edited: what comes back best above resists the new prompt
+# most. And none of them is better than the VAE, which here loses fine detail.

@@ -29,9 +29,8 @@ viz.grid(
 # -----------------------
 #
 # It is inverted without a prompt. `start` is the share of the steps after which the source is
-# asked: from the first step on the new picture is the source again, later the layout has had time
-# to become the new prompt's, and last the look is its own as well. The authors take 0.08. The
-# scene and the seeds of this page were chosen.
+# asked; the authors take 0.08, so that the layout has a few steps to become the new prompt's. At 1
+# the source is never asked, and its look is lost. The scene and the seeds of this page were chosen.
 
 from innerlight.world import render, sample
 

@@ -67,7 +67,7 @@ viz.grid(images, captions, columns=4)
 # ----
 #
 # Rows that go through the UNet, of ten steps. The source needs one row, and none any more when
-# nobody looks at it; an inversion costs one row a step, as much again to see how well it comes back,
+# nobody looks at it; an inversion costs one row a step, as much again to see how it comes back,
 # and serves for every prompt.
 
 rows = []

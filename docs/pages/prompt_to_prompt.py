@@ -105,15 +105,15 @@ viz.grid([drawn, edited.images[0]], ["given", told[1]])
 # Cost
 # ----
 #
-# Rows that go through the UNet, of ten steps:
+# Rows that go through the UNet, of five steps:
 
 rows = []
 hook = model.unet.register_forward_pre_hook(
     lambda unet, given: rows.append(len(given[0]))
 )
-innerlight.generate(model, told[0], steps=10, run=quiet)
+innerlight.generate(model, told[0], steps=5, run=quiet)
 plain, rows[:] = sum(rows), []
-prompt_to_prompt(model, *told, steps=10, run=quiet)
+prompt_to_prompt(model, *told, steps=5, run=quiet)
 hook.remove()
 print(f"a picture {plain}, source and edit {sum(rows)}")
 
