@@ -21,19 +21,20 @@ quiet = Run(progress=False)
 # --------
 #
 # `combine` takes the settings of as many methods as wanted; a method is known by its settings.
-# Here words look where the source's words do, and late cells fetch the source's look.
+# Here words look where the source's words do (Prompt-to-Prompt), and a feature of the decoder and
+# the looks of its cells are the source's (Plug-and-Play). The seeds of this page were chosen.
 
 source, target = "a horse on the grass", "a zebra on the grass"
 words = PromptToPromptConfig(self_maps=0)
-look = MasaCtrlConfig(start=0.4)
+shapes = PlugAndPlayConfig()
 alone = [
-    innerlight.combine(model, source, target, [one], seed=1, run=quiet)
-    for one in (words, look)
+    innerlight.combine(model, source, target, [one], seed=4, run=quiet)
+    for one in (words, shapes)
 ]
-both = innerlight.combine(model, source, target, [words, look], seed=1, run=quiet)
+both = innerlight.combine(model, source, target, [words, shapes], seed=4, run=quiet)
 viz.grid(
     [both.sources[0], *(one.images[0] for one in alone), both.images[0]],
-    [source, "Prompt-to-Prompt", "MasaCtrl", "both"],
+    [source, "Prompt-to-Prompt", "Plug-and-Play", "both"],
     columns=4,
 )
 
