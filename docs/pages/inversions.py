@@ -32,10 +32,11 @@ def inverted(method: str, **settings) -> Inversion:
 #
 # One picture, ten steps, always brought back under the model's own guidance. The floor is what the
 # VAE alone keeps, in dB: nothing comes back better. **fixed_point** is ddim that asks each step
-# again, at the latents just found. **negative_prompt** (Miyake et al. 2023, arXiv:2305.16807) puts the picture's
-# prompt where no prompt stands, so that guidance has nothing to guide. **null_text** (Mokady et
-# al. 2023, arXiv:2211.09794) optimises what stands there, step by step. **edit_friendly**
-# (Huberman-Spiegelglas et al. 2024, arXiv:2304.06140) finds the noise that every step adds.
+# again, at the latents just found. **negative_prompt** (Miyake et al. 2023, arXiv:2305.16807) puts
+# the picture's prompt where no prompt stands, so that guidance has nothing to guide. **null_text**
+# (Mokady et al. 2023, arXiv:2211.09794) optimises what stands there, step by step.
+# **edit_friendly** (Huberman-Spiegelglas et al. 2024, arXiv:2304.06140) finds the noise that every
+# step adds.
 
 rows = []
 hook = model.unet.register_forward_pre_hook(
@@ -53,8 +54,8 @@ print(f"{'the floor':16} {one.floor[0]:5.1f}")
 
 # %%
 # Rows are counted forward; null_text goes backward through most of its own as well. Of the steps
-# edit_friendly leaves out the first 0.36, unless `skip` says otherwise, and it is measured under 3.5
-# unless `guidance` is named. Left to themselves ddim and fixed_point come back without guidance:
+# edit_friendly leaves out the first 0.36, unless `skip` says otherwise, and it is measured under
+# 3.5 unless `guidance` is named. Left to themselves ddim and fixed_point go without guidance:
 
 for method in ("ddim", "fixed_point"):
     print(f"{method:16} {inverted(method).psnr[0]:5.1f}")

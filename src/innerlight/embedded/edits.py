@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,9 +57,9 @@ class Task:
         return float(self.change not in ("colour", "pattern") or found.shows(self.change, thing.look))
 
 
-def task(seed: int, change: str, size: int, *, categories: Collection[str] | None = None) -> Task | None:
+def task(seed: int, change: str, size: int) -> Task | None:
     """The task of a seed; None if its scene cannot change so."""
-    scene = sample(seed, count=1, categories=list(categories) if categories else None)
+    scene = sample(seed, count=1)
     try:
         altered = alter(scene, change, seed, thing=0)
     except InputError:

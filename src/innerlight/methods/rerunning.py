@@ -131,5 +131,6 @@ def _pictures(told: Mapping[str, Any], image: Source | Iterable[Source] | None) 
     images = read_pictures(paths if image is None else image)
     hashes = [hashlib.sha256(one.tobytes()).hexdigest() for one in images]
     if hashes != [one["sha256"] for one in told["pictures"]]:
-        raise InputError(f"{', '.join(map(str, paths))}: not the pictures that the recipe was made with")
+        shown = ", ".join(path or "a picture without a path" for path in paths)
+        raise InputError(f"{shown}: not the pictures that the recipe was made with")
     return images if image is not None else paths  # paths stay in the new recipe

@@ -27,9 +27,7 @@ class PlugAndPlayConfig:
     features: float = 0.8  # share of the steps in which the decoder's feature is the source's
     self_maps: float = 0.5  # share of the steps in which cells look where the source's do
     away_from: str | None = None  # a prompt to lead away from, such as what the source shows
-    alpha: float | None = (
-        None  # share of the empty prompt beside it at first, falls to 0; None: 1 if given, 0.75 if drawn
-    )
+    alpha: float | None = None  # of the empty prompt beside it at first, falls to 0; None: 1 if given, 0.75 if drawn
 
 
 def _score_structure(backbone: Backbone, seed: int) -> dict[str, float] | None:
