@@ -38,7 +38,7 @@ def score(
     measures: list[Callable[[], list[Row]]] = [lambda: reconstructions(backbone, scenes or SCENES)]
     if not quick:
         measures += [
-            lambda: cost_rows(backbone, "cost_pocket", rounds=5),
+            lambda: cost_rows(backbone, "cost_pocket", rounds=12),
             lambda: cost_rows(blank("sd15", "real"), "cost", rounds=2),
             memory_rows,
         ]
