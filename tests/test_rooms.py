@@ -11,8 +11,8 @@ import innerlight
 
 ROOT = Path(innerlight.__file__).parent
 ROOMS = (
-    "types", "files", "viz", "world", "maps", "metrics", "taps", "prompts", "backbones", "sampling", "tuning",
-    "embedded", "methods", "bench", "cli",
+    "types", "files", "viz", "world", "maps", "matching", "metrics", "taps", "prompts", "backbones", "sampling",
+    "tuning", "embedded", "methods", "bench", "cli",
 )  # fmt: skip
 FREE_OF_TORCH = ("types", "files", "viz", "world", "cli")
 DOOR = "backbones"  # the only room that knows diffusers and transformers

@@ -1,0 +1,26 @@
+"""Two pictures or many: features to matches and rankings. Pure functions: no model, no files.
+
+Points are (x, y) in pixels of their picture, (0, 0) its upper left corner; pixel centres lie at .5.
+"""
+
+from __future__ import annotations
+
+from innerlight.matching.features import Features, checked_points
+from innerlight.matching.matches import Matches
+from innerlight.matching.nearest import mutual, nearest, nearest_cells, similarity
+from innerlight.matching.ranking import Ranking
+from innerlight.matching.store import Entry, Index, Store
+
+__all__ = [
+    "Entry",
+    "Features",
+    "Index",
+    "Matches",
+    "Ranking",
+    "Store",
+    "checked_points",
+    "mutual",
+    "nearest",
+    "nearest_cells",
+    "similarity",
+]
