@@ -129,9 +129,19 @@ class Backbone:
 
     def encode_values(self, values: Tensor) -> Tensor:
         """Latents of pictures (n, 3, h, w) in -1..1: the mean of the posterior, scaled."""
+        return self._posterior(values)[0]
+
+    def posterior(self, pictures: Source | Iterable[Source], size: Size | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (n, c, h, w) of the latents that pictures may have; `encode` gives the mean."""
+        pixels = torch.from_numpy(self.pixels(pictures, size)).permute(0, 3, 1, 2)
+        return self._posterior(pixels / 127.5 - 1)
+
+    def _posterior(self, values: Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            posterior = self.vae.encode(values.to(self._vae_device(), self.vae.dtype)).latent_dist
-        return _finite(posterior.mean.float() * self.vae.config.scaling_factor, "the VAE's encoder").to(self.device)
+            found = self.vae.encode(values.to(self._vae_device(), self.vae.dtype)).latent_dist
+        scale = self.vae.config.scaling_factor
+        mean, spread = (_finite(part.float() * scale, "the VAE's encoder") for part in (found.mean, found.std))
+        return mean.to(self.device), spread.to(self.device)
 
     def decode(self, latents: Tensor) -> list[Image.Image]:
         """Pictures of latents."""

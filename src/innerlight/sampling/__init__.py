@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from innerlight.sampling.appearance import Appearance, appearance
+from innerlight.sampling.features import noisy_features
 from innerlight.sampling.generate import Generated, from_image, generate
 from innerlight.sampling.guidance import ClassifierGuidance, Guidance, SelfAttentionGuidance, Term
 from innerlight.sampling.inversion import Inversion, StoredNoise, invert, reconstruct, with_nulls
@@ -12,6 +14,7 @@ from innerlight.sampling.run import CancelToken, Run
 from innerlight.sampling.steppers import Ddim, Ddpm, Stepper
 
 __all__ = [
+    "Appearance",
     "CancelToken",
     "ClassifierGuidance",
     "Ddim",
@@ -27,11 +30,13 @@ __all__ = [
     "Stepper",
     "StoredNoise",
     "Term",
+    "appearance",
     "draw",
     "from_image",
     "generate",
     "generators_of",
     "invert",
+    "noisy_features",
     "probe",
     "reconstruct",
     "run_steps",
