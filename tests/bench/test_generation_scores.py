@@ -80,13 +80,6 @@ def test_relations_are_read_off_the_regions():
     assert np.mean(found) == 1.0
 
 
-def test_the_nearest_of_equal_maps_is_the_place_itself():
-    maps = torch.randn(1, 8, 16, 16, generator=torch.Generator().manual_seed(0)).expand(2, -1, -1, -1)
-    xy = np.array([[3.0, 100.0], [64.0, 127.9], [0.0, 0.0]])
-    found = scores._nearest(maps, xy, 128)
-    assert np.abs(found - xy).max() <= 4  # half a cell
-
-
 @pytest.mark.parametrize(("values", "entropy"), [([3, 3, 3], 0.0), ([0, 1], np.log(2)), ([0, 1, 2, 3], np.log(4))])
 def test_entropy_of_known_shares(values: Sequence[int], entropy: float):
     assert scores._entropy(values) == pytest.approx(entropy)

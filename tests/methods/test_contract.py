@@ -9,14 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from innerlight.backbones import Backbone
+from innerlight.maps import Segments
+from innerlight.matching import Matches, Ranking
 from innerlight.methods import get, names
 from innerlight.methods.reading.daam import WordMaps
 from innerlight.sampling.editing import Edited
+from innerlight.world import render, sample, truth
 
 SIZE = (64, 96)  # rows, columns: not square
-QUICK = {"steps": 2, "guidance": 3.0}
+QUICK = {"steps": 2, "guidance": 3.0, "draws": 1, "clusters": 3, "restarts": 1, "crops": 4, "timestep": 501}
+SCENES = [render(sample(seed, shape=(2, 3)), *SIZE) for seed in (1, 2, 3)]
+PICTURES = [Image.fromarray(scene.picture) for scene in SCENES]
+MASK = truth.instances(SCENES[0]) == 1
 
 # How a family's methods are called, and what they give.
 CALLS: dict[str, tuple[Callable[..., Any], type]] = {
@@ -26,9 +33,21 @@ CALLS: dict[str, tuple[Callable[..., Any], type]] = {
     ),
     "editing": (
         lambda run, backbone, config: run(
-            backbone, ["a cat", "a dog"], ["a red cat", "a frog"], config, size=SIZE, seed=3, **QUICK
+            backbone, ["a cat", "a dog"], ["a red cat", "a frog"], config, size=SIZE, seed=3, steps=2, guidance=3.0
         ),
         Edited,
+    ),
+    "segmentation": (
+        lambda run, backbone, config: run(backbone, PICTURES, config, seed=3),
+        Segments,
+    ),
+    "correspondence": (
+        lambda run, backbone, config: run(backbone, PICTURES[0], PICTURES[1:], [(20.0, 30.0)], config, seed=3),
+        Matches,
+    ),
+    "retrieval": (
+        lambda run, backbone, config: run(backbone, PICTURES[0], PICTURES[1:], config, mask=MASK, seed=3),
+        Ranking,
     ),
 }
 
@@ -48,6 +67,14 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, Edited):
         masks = [(a, b) for name in one.masks for a, b in zip(one.masks[name], other.masks[name], strict=True)]
         return torch.equal(one.latents, other.latents) and all(np.array_equal(a, b) for a, b in masks)
+    if isinstance(one, Segments):
+        pairs = zip(one.labels, other.labels, strict=True)
+        return one.scores == other.scores and all(np.array_equal(a.labels, b.labels) for a, b in pairs)
+    if isinstance(one, Matches):
+        return np.array_equal(one.found, other.found) and np.array_equal(one.scores, other.scores)
+    if isinstance(one, Ranking):
+        pairs = zip(one.maps, other.maps, strict=True)
+        return np.array_equal(one.scores, other.scores) and all(np.array_equal(a.values, b.values) for a, b in pairs)
     raise AssertionError(f"{type(one).__name__} has no comparison here")
 
 
@@ -60,5 +87,6 @@ def test_value_seed_and_no_trace(name: str, backbone: Backbone):
     assert all(torch.equal(value, before[key]) for key, value in backbone.unet.state_dict().items())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in backbone.unet.modules())
     assert all(parameter.grad is None for parameter in backbone.unet.parameters())
-    assert all(image.size == SIZE[::-1] for image in first.images)
+    shown = first.targets if isinstance(first, Matches) else first.images
+    assert all(image.size == SIZE[::-1] for image in shown)
     assert first.recipe["method"] == name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -67,8 +68,13 @@ def judge_hash() -> str:
 
 def _scores(backbone: Backbone, method: Method, claim: Claim, count: int, folder: Path) -> list[dict[str, Any]]:
     """One result a seed: scores by arm, or {} where the claim dropped the scene."""
-    settings = {"claim": claim.id, "method": source_hash(method), "model": backbone.hash, "judge": judge_hash()}
-    path = folder / f"{claim.id}-{settings['method']}-{re.sub(r'[^A-Za-z0-9]+', '-', backbone.hash)}.jsonl"
+    own = {key: value for key, value in backbone.calibration.items() if key not in ("vocabulary", "fitted")}
+    settings = {
+        "claim": claim.id, "method": source_hash(method), "model": backbone.hash, "judge": judge_hash(),
+        "calibration": own,
+    }  # fmt: skip
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+    path = folder / f"{claim.id}-{digest}.jsonl"
     keys = [str(seed) for seed in range(SCORING, SCORING + count)]
     with Manifest.open(path, task="claim", settings=settings) as manifest:
         for key in manifest.pending(keys):

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,7 +23,10 @@ from innerlight.bench.evidence import Row, interval, measured
 from innerlight.embedded.data import COLOUR_NAMES, POSES
 from innerlight.embedded.judge import Judge
 from innerlight.embedded.oracle import Region, regions_of
+from innerlight.embedded.recognition import pair
+from innerlight.embedded.rivals import patches
 from innerlight.embedded.vae import to_tensor
+from innerlight.matching import Features, nearest
 from innerlight.metrics import auroc, pointing
 from innerlight.sampling import Ddim, generate, invert, probe
 from innerlight.sampling.generate import default_steps, guidance_of
@@ -34,7 +36,6 @@ from innerlight.world.draw import Render
 from innerlight.world.palette import PATTERNS
 from innerlight.world.relations import PLANAR
 from innerlight.world.scene import SETTINGS
-from innerlight.world.things import CATEGORIES
 
 SCORING = 100_000
 COMMAND = "innerlight embedded score"
@@ -122,34 +123,22 @@ def map_rows(backbone: Backbone, scenes: int) -> list[Row]:
 
 def match_rows(backbone: Backbone, pairs: int) -> list[Row]:
     """PCK@0.1 of keypoints between two scenes of one category, by the nearest match feature; and above baselines."""
-    read = Read("match")
-    kinds = [name for name in CATEGORIES if truth.keypoint_names(name)]
+    read, t = Read("match"), int(0.26 * len(backbone.levels))
     right: dict[str, list[float]] = {"features": [], "RGB patches": [], "VAE latents": []}
     for number in range(pairs):
-        kind = kinds[number % len(kinds)]
-        both = [
-            render(sample(f"match/{SCORING + number}/{side}", categories=[kind], style="photo"), backbone.size[0])
-            for side in "ab"
-        ]
-        points = [{n: p for n, p in truth.keypoints(one)[0].items() if p.visible} for one in both]
-        names = sorted(set(points[0]) & set(points[1]))
-        box = truth.boxes(both[1])[0]
-        if not names or box is None:
+        both = pair(SCORING + number, "within", backbone.size[0])
+        if both is None:
             continue
-        left, top, right_side, bottom = box
-        limit = 0.1 * max(right_side - left, bottom - top)
-        latents = backbone.encode([one.picture for one in both])
-        pictures = to_tensor(np.stack([one.picture for one in both]))
+        latents = backbone.encode([both.source.picture, both.target.picture])
         maps = {
-            "features": probe(backbone, latents, int(0.26 * len(backbone.levels)), read, draws=4).values(read),
-            "VAE latents": latents,
-            "RGB patches": _patches(F.avg_pool2d(pictures, 2)),
+            "features": list(probe(backbone, latents, t, read, draws=4).values(read)),
+            "VAE latents": list(latents),
+            "RGB patches": [patches(one.picture).values for one in (both.source, both.target)],
         }
-        xy = np.array([(points[0][name].x, points[0][name].y) for name in names])
-        wanted = np.array([(points[1][name].x, points[1][name].y) for name in names])
         for arm, values in maps.items():
-            found = _nearest(values, xy, backbone.size[0])
-            right[arm].append(float((np.linalg.norm(found - wanted, axis=1) <= limit).mean()))
+            here, there = (Features(one, backbone.size) for one in values)
+            found, _ = nearest(here, there, torch.from_numpy(both.points).float())
+            right[arm].append(float(both.hits(found.numpy()).mean()))
     rows = [_row("features.match_pck", right["features"], 0.5, backbone, "mean over pairs, t = 0.26 T, 4 noises")]
     own = np.array(right.pop("features"))
     for arm, values in right.items():
@@ -336,21 +325,6 @@ def _entropy(values: Sequence[int]) -> float:
     shares = np.bincount(values) / len(values)
     shares = shares[shares > 0]
     return float(-(shares * np.log(shares)).sum())
-
-
-def _nearest(maps: Tensor, xy: NDArray[np.floating], side: int) -> NDArray[np.floating]:
-    """Where in the second map each point of the first has its nearest vector by cosine; points are pixels."""
-    first, second = F.normalize(maps.float(), dim=1)
-    cells = second.shape[-1]
-    at = torch.from_numpy(np.clip(xy * cells / side, 0, cells - 1).astype(int))
-    vectors = first[:, at[:, 1], at[:, 0]].T  # (points, c)
-    best = (vectors @ second.flatten(1)).argmax(1).numpy()
-    return np.stack([best % cells + 0.5, best // cells + 0.5], axis=1) * side / cells
-
-
-def _patches(pictures: Tensor, side: int = 7) -> Tensor:
-    """(n, 3 * side * side, h, w): around each pixel all that is near."""
-    return F.unfold(pictures, side, padding=side // 2).unflatten(2, pictures.shape[-2:])
 
 
 def _seconds(work: Callable[[], Any]) -> float:

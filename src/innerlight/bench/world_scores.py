@@ -187,16 +187,9 @@ def _loads_torch(code: str) -> bool:
 
 
 def _k_means(drawn: Render, colour_weight: float) -> NDArray[np.integer]:
-    from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
+    from innerlight.embedded.rivals import colour_segments  # loads torch
 
-    height, width, _ = drawn.picture.shape
-    rows, columns = np.mgrid[:height, :width]
-    features = np.column_stack([drawn.picture.reshape(-1, 3), columns.ravel(), rows.ravel()]).astype(np.float64)
-    features = (features - features.mean(0)) / (features.std(0) + 1e-9) * ([colour_weight] * 3 + [1.0, 1.0])
-    segments = len(np.unique(truth.instances(drawn)))
-    with threadpool_limits(1):  # its threads would wait for one another longer than they work
-        return KMeans(segments, n_init="auto", random_state=0).fit_predict(features).reshape(height, width)
+    return colour_segments(drawn.picture, len(np.unique(truth.instances(drawn))), colour_weight)
 
 
 def _segments_iou(found: NDArray[np.integer], true: NDArray[np.integer]) -> float:

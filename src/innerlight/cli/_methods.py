@@ -30,7 +30,12 @@ from innerlight.cli._shell import answer
 from innerlight.methods import Method, get, names, summaries
 from innerlight.types import InputError
 
-DEFAULTS = {"maps": "daam", "edit": "prompt_to_prompt"}  # commands that stand for a family, and what they run
+DEFAULTS = {
+    "maps": "daam",
+    "edit": "prompt_to_prompt",
+    "segment": "diffseg",
+    "match": "dift",
+}  # commands that stand for a family, and what they run
 
 
 class MethodGroup(TyperGroup):
@@ -210,7 +215,126 @@ def run_editing(
     answer({"written": written, "recipe": dict(made.recipe)}, json, "\n".join(written))
 
 
-RUNNERS: Mapping[str, Callable[..., None]] = {"reading": run_reading, "editing": run_editing}
+def run_segmentation(
+    method: Method,
+    config: Any,
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.", metavar="PICTURE...")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for labels, masks and overlays.")] = Path(
+        "segments"
+    ),
+    names: Annotated[
+        str | None, typer.Option(help="Words with commas: each segment gets the one that fits it best (diffseg).")
+    ] = None,
+    refine: Annotated[
+        str | None, typer.Option(help="graph_cut or crf: move borders to where the picture has them.")
+    ] = None,
+    model: Model = None,
+    seed: Seed = 0,
+    size: SizeText = None,
+    device: Device = "auto",
+    dtype: Precision = None,
+    tokenizer: Tokenizer = None,
+    json: Json = False,
+) -> None:
+    """Each picture's segments: labels as indexed PNG, masks as JSON, and the picture under them."""
+    from dataclasses import asdict
+
+    from innerlight.cli._recognising import one_by_one, pictures_of
+    from innerlight.sampling import Run
+
+    asked = [word.strip() for word in names.split(",") if word.strip()] if names else None
+    if asked and "names" not in inspect.signature(method.function).parameters:
+        raise InputError(f"--names: {method.name} names no segments; diffseg does")
+    found = pictures_of(pictures)
+    backbone = opened(model, device, dtype, tokenizer)
+    given: dict[str, Any] = {"size": sides(size), "seed": seed, **({"names": asked} if asked else {})}
+
+    def work(name: str, path: Path) -> dict[str, Any]:
+        made = method.function(backbone, path, config, run=Run(progress=False), **given)
+        made = made.refined(refine) if refine else made
+        return {"written": [str(place) for place in made.save(output / name)], "segments": len(made.scores[0])}
+
+    settings = {"model": backbone.hash, "method": method.name, "config": asdict(config), "refine": refine, **given}
+    done = one_by_one(found, output, "segment", settings, work)
+    lines = [f"{one['written'][0]}: {one['segments']} segments" for one in done]
+    answer({"pictures": done}, json, "\n".join(lines))
+
+
+def run_correspondence(
+    method: Method,
+    config: Any,
+    source: Annotated[Path, typer.Argument(help="The picture that the points are of.")],
+    targets: Annotated[list[Path], typer.Argument(help="Where to look for them.", metavar="TARGET...")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file; pictures stand beside it.")] = Path(
+        "matches.json"
+    ),
+    point: Annotated[
+        list[str] | None,
+        typer.Option(help="x,y in pixels of the source; several times. dift alone can do without, for one target."),
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="What the pictures show, such as 'a photo of a cat'.")] = "",
+    model: Model = None,
+    seed: Seed = 0,
+    size: SizeText = None,
+    device: Device = "auto",
+    dtype: Precision = None,
+    tokenizer: Tokenizer = None,
+    json: Json = False,
+) -> None:
+    """Where points of one picture are in others: JSON, and pictures with lines."""
+    from innerlight.cli._recognising import pictures_of, point_of
+
+    points = [point_of(one) for one in point] if point else None
+    found = pictures_of(targets)
+    backbone = opened(model, device, dtype, tokenizer)
+    made = method.function(
+        backbone, source, list(found.values()), points, config, prompt=prompt, size=sides(size), seed=seed
+    )
+    written = [str(path) for path in made.save(output)]
+    lines = [
+        f"{name}: {len(made.points)} points, mean score {scores.mean():.3f}"
+        for name, scores in zip(found, made.scores, strict=True)
+    ]
+    answer({"written": written, **made.as_json()}, json, "\n".join([*lines, *written]))
+
+
+def run_retrieval(
+    method: Method,
+    config: Any,
+    reference: Annotated[Path, typer.Argument(help="The picture that shows the thing.")],
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures to rank, or folders of them.", metavar="PICTURE...")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for ranking, sheet and masks.")] = Path(
+        "ranked"
+    ),
+    mask: Annotated[Path | None, typer.Option(help="The thing in the reference, as a mask picture.")] = None,
+    word: Annotated[str | None, typer.Option(help="The word that names it; not of pdm-voting.")] = None,
+    model: Model = None,
+    seed: Seed = 0,
+    size: SizeText = None,
+    device: Device = "auto",
+    dtype: Precision = None,
+    tokenizer: Tokenizer = None,
+    json: Json = False,
+) -> None:
+    """Pictures in the order in which they show this very thing, and where they show it."""
+    from innerlight.cli._recognising import mask_of, pictures_of, write_ranking
+
+    found = pictures_of(pictures)
+    shown = mask_of(mask)
+    backbone = opened(model, device, dtype, tokenizer)
+    made = method.function(
+        backbone, reference, list(found.values()), config, mask=shown, word=word, size=sides(size), seed=seed
+    )
+    write_ranking(made, [str(path) for path in found.values()], output, json)
+
+
+RUNNERS: Mapping[str, Callable[..., None]] = {
+    "reading": run_reading,
+    "editing": run_editing,
+    "segmentation": run_segmentation,
+    "correspondence": run_correspondence,
+    "retrieval": run_retrieval,
+}
 
 
 def _option(field: Field[Any], config: type) -> tuple[Any, tuple[Any, Any]]:

@@ -10,7 +10,11 @@ import typer
 from innerlight.cli._model import Device, Json, Model, Precision, Tokenizer, opened
 from innerlight.cli._shell import answer, progress
 
-TABLES = {"reading": Path("evidence/core.json"), "editing": Path("evidence/editing.json")}  # of each family's claims
+RECOGNITION = Path("evidence/recognition.json")
+TABLES = {  # of each family's claims
+    "reading": Path("evidence/core.json"), "editing": Path("evidence/editing.json"),
+    "segmentation": RECOGNITION, "correspondence": RECOGNITION, "retrieval": RECOGNITION,
+}  # fmt: skip
 
 
 def run(

@@ -30,6 +30,24 @@ def train(
 
 
 @app.command()
+def fit(
+    keys: Annotated[list[str] | None, typer.Argument(help="Settings, such as dift_timestep; left out, all.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where the stages were trained.")] = Path("runs"),
+    json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
+) -> None:
+    """Fit the settings of methods that belong to the model that ships, and write them into its calibration."""
+    from innerlight.backbones import WEIGHTS, load
+    from innerlight.bench.fitting import fit as found
+    from innerlight.files import write_json
+
+    calibration = found(load(), keys or (), progress("fitting"))
+    for place in (folder / "calibration.json", WEIGHTS / "pocket" / "calibration.json"):
+        write_json(calibration, place)
+    told = {key: value for key, value in calibration.items() if key not in ("vocabulary", "fitted")}
+    answer(calibration, json, ", ".join(f"{key} {value}" for key, value in told.items()))
+
+
+@app.command()
 def pack(
     folder: Annotated[Path, typer.Option(help="Where the stages were trained.")] = Path("runs"),
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The folder; else the package's own.")] = None,

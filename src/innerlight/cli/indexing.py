@@ -1,0 +1,64 @@
+"""`innerlight index | find`: a folder of pictures extracted once, then searched for one thing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from innerlight.cli._model import Device, Json, Model, Precision, SizeText, Tokenizer, opened, sides
+from innerlight.cli._shell import answer
+
+
+def index(
+    folder: Annotated[Path, typer.Argument(help="The pictures; folders in it are gone through, too.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the index.")] = Path("index"),
+    timestep: Annotated[int, typer.Option(help="The label of the pass that is read, of 1000.")] = 1,
+    site: Annotated[int, typer.Option(help="Which self-attention of the finest level.")] = 1,
+    side: Annotated[int, typer.Option(help="Patches along the shorter side that are kept, at most.", min=1)] = 16,
+    model: Model = None,
+    size: SizeText = None,
+    device: Device = "auto",
+    dtype: Precision = None,
+    tokenizer: Tokenizer = None,
+    json: Json = False,
+) -> None:
+    """Extract what `find` needs of every picture. May be stopped at any moment; the same line goes on."""
+    from innerlight.methods.indexing import IndexConfig
+    from innerlight.methods.indexing import index as take_in
+
+    backbone = opened(model, device, dtype, tokenizer)
+    made = take_in(backbone, folder, output, IndexConfig(timestep, site, side), size=sides(size))
+    for name, reason in made.failed.items():
+        print(f"innerlight: left out {name}: {reason}", file=sys.stderr)
+    result = {"index": str(output), "added": made.added, "total": made.total, "failed": dict(made.failed)}
+    answer(result, json, f"{output}: {made.total} pictures, {made.added} of them new")
+
+
+def find(
+    reference: Annotated[Path, typer.Argument(help="The picture that shows the thing.")],
+    store: Annotated[Path, typer.Option("--index", "-i", help="The folder that innerlight index wrote.")] = Path(
+        "index"
+    ),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for ranking, sheet and masks.")] = Path(
+        "found"
+    ),
+    mask: Annotated[Path | None, typer.Option(help="The thing in the reference, as a mask picture.")] = None,
+    word: Annotated[str | None, typer.Option(help="The word that names it.")] = None,
+    count: Annotated[int, typer.Option(help="Pictures to show.", min=1, max=100)] = 24,
+    model: Model = None,
+    device: Device = "auto",
+    dtype: Precision = None,
+    tokenizer: Tokenizer = None,
+    json: Json = False,
+) -> None:
+    """The pictures of an index that show this very thing, and where."""
+    from innerlight.cli._recognising import mask_of, write_ranking
+    from innerlight.methods.indexing import find as look_for
+
+    shown = mask_of(mask)
+    backbone = opened(model, device, dtype, tokenizer)
+    made, names = look_for(backbone, reference, store, mask=shown, word=word, count=count)
+    write_ranking(made, names, output, json)

@@ -1,0 +1,1 @@
+"""Which point of another picture is this one: a file a method."""

@@ -1,0 +1,146 @@
+"""DIFT (Tang et al. 2023, arXiv:2306.03881): match points by the features of one noisy pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from innerlight.backbones import Backbone, Size
+from innerlight.embedded.recognition import Pair, pair
+from innerlight.embedded.rivals import patches
+from innerlight.files import Source, read_pictures
+from innerlight.matching import Features, Matches, mutual, nearest
+from innerlight.methods._registry import Claim, method
+from innerlight.sampling import Run, noisy_features
+from innerlight.types import InputError
+
+TIMESTEP = 261  # of 1000; the authors', for semantic matching
+
+
+@dataclass(frozen=True)
+class DiftConfig:
+    """The authors' values."""
+
+    timestep: int | None = None  # how noisy, of 1000; None: the model's own, else 261
+    site: str = "match"  # the decoder feature whose grid is half the latent's
+    draws: int = 8  # noises that features are averaged over
+
+
+@cache
+def _asked(
+    backbone: Backbone, seed: int, kind: Literal["within", "across"]
+) -> tuple[Pair, NDArray[np.floating]] | None:
+    """Two things and where the method finds the points of one in the other."""
+    asked = pair(seed, kind, backbone.size[0])
+    if asked is None:
+        return None
+    return asked, dift(backbone, asked.source.picture, asked.target.picture, asked.points, seed=seed).found[0]
+
+
+def _score(kind: Literal["within", "across"]) -> Callable[[Backbone, int], dict[str, float] | None]:
+    def score(backbone: Backbone, seed: int) -> dict[str, float] | None:
+        """PCK@0.1 of the keypoints that both show."""
+        tried = _asked(backbone, seed, kind)
+        if tried is None:
+            return None
+        asked, found = tried
+        here, there = asked.source.picture, asked.target.picture
+        own, other = (Features(one, backbone.size) for one in backbone.encode([here, there]))
+        xy = torch.from_numpy(asked.points).float()
+        arms = {
+            "method": found,
+            "the same place": asked.points,
+            "RGB patches": nearest(patches(here), patches(there), xy)[0].numpy(),
+            "VAE latents": nearest(own, other, xy)[0].numpy(force=True),
+        }
+        return {arm: float(asked.hits(places).mean()) for arm, places in arms.items()}
+
+    return score
+
+
+def _score_twins(backbone: Backbone, seed: int) -> dict[str, float] | None:
+    """Points that have a twin (the other ear, the right wheel): how many land at their own place, how many there."""
+    tried = _asked(backbone, seed, "within")
+    if tried is None or np.isnan(tried[0].twins).any(1).all():
+        return None
+    asked, found = tried
+    known = ~np.isnan(asked.twins).any(1)
+    own, other = asked.hits(found)[known], asked.hits(found, asked.twins)[known]
+    return {"method": float(own.mean()), "its twin": float((other & ~own).mean())}
+
+
+RIVALS = ("the same place", "RGB patches", "VAE latents")
+CLAIMS = (
+    Claim(
+        "dift.pck", "keypoints of a thing are found in another of its category", RIVALS, _score("within"), scenes=220,
+    ),
+    Claim(
+        "dift.pck_across", "keypoints of an animal are found in one of another kind", RIVALS, _score("across"),
+        scenes=220,
+    ),
+    Claim(
+        "dift.twins", "of points that have a twin more land at their own place than at the twin's", ("its twin",),
+        _score_twins, scenes=300,
+    ),
+)  # fmt: skip
+
+
+@method(family="correspondence", paper="arXiv:2306.03881", claims=CLAIMS)
+def dift(
+    backbone: Backbone,
+    source: Source,
+    targets: Source | Iterable[Source],
+    points: ArrayLike | None = None,
+    config: DiftConfig = DiftConfig(),
+    *,
+    prompt: str = "",
+    size: Size | None = None,
+    seed: int = 0,
+    run: Run | None = None,
+) -> Matches:
+    """Where points (n, 2) of the source are in the targets. Without points, of one target: the middles of all cells
+    that are each other's nearest. `prompt` says what the pictures show, such as "a photo of a cat".
+    """
+    pictures = [*read_pictures(source), *read_pictures(targets)]
+    found: list[Features] = []
+    with (run or Run()).bar("dift", len(pictures)) as advance:
+        for number, picture in enumerate(pictures):
+            found.append(
+                features(backbone, picture, config, prompt=prompt, size=size, seed=seed + number * config.draws)
+            )
+            advance()
+    own, *others = found
+    xy = _mutual_points(own, others) if points is None else torch.as_tensor(np.asarray(points, dtype=np.float32))
+    matched = [nearest(own, other, xy) for other in others]
+    recipe = {"model": backbone.name, "model_hash": backbone.hash, "seed": seed, "method": "dift", "prompt": prompt}
+    return Matches(
+        pictures[0],
+        pictures[1:],
+        xy.numpy(),
+        np.stack([places.numpy(force=True) for places, _ in matched]),
+        np.stack([scores.numpy(force=True) for _, scores in matched]),
+        {**recipe, "config": asdict(config)},
+    )
+
+
+def features(
+    backbone: Backbone, image: Image.Image, config: DiftConfig, *, prompt: str = "", size: Size | None = None, seed: int
+) -> Features:
+    """What is compared: one decoder feature, averaged over noises."""
+    t = config.timestep
+    if t is None:
+        t = int(backbone.calibration.get("dift_timestep", TIMESTEP))
+    return noisy_features(backbone, image, t, config.site, draws=config.draws, prompt=prompt, size=size, seed=seed)
+
+
+def _mutual_points(source: Features, targets: Sequence[Features]) -> torch.Tensor:
+    if len(targets) != 1:
+        raise InputError(f"points: needed for {len(targets)} targets; only with one target can they be left out")
+    return source.centres()[mutual(source, targets[0])[:, 0]].cpu()

@@ -1,0 +1,321 @@
+"""Unsupervised correspondence (Hedlin et al. 2023, arXiv:2305.15581): prompts are optimised until they mean a point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from innerlight.backbones import Backbone, Context, Size
+from innerlight.embedded.recognition import pair
+from innerlight.files import Source, read_pictures
+from innerlight.maps import resize
+from innerlight.matching import Matches, checked_points
+from innerlight.methods._registry import Claim, get, method
+from innerlight.sampling import Run
+from innerlight.taps import Columns, Moment, Read, Rows, tapped
+from innerlight.types import InputError
+
+RATE = 2.3756e-3  # the released code's
+TOKEN = 1  # of the prompt's, whose attention is the map
+Box = tuple[int, int, int, int]  # top, left, bottom, right, in pixels of the size that is worked at
+
+
+@dataclass(frozen=True)
+class EmbeddingCorrespondenceConfig:
+    """The released code's values; sides are of the size that is worked at."""
+
+    steps: int = 129  # of optimisation
+    rate: float | None = None  # None: the model's own, else 2.3756e-3
+    spread: float = 0.0546  # of the Gaussian that the map is to be, as a share of the side
+    crop: float = 0.9317  # share of the side that is seen at a time
+    margin: float = 0.15  # how far from a crop's border points are kept, as a share of its side, where possible
+    restarts: int = 5  # prompts for each point, each begun anew
+    crops: int = 20  # of the target, over which maps are averaged
+    timestep: int = 140  # how noisy the source is, of 1000
+    target_timestep: int = 40  # and the target
+    compat: bool = False  # as released: half of the heads, uniform noise, a softmax over the picture at the end
+    together: int = 10  # prompts in one pass
+
+
+POINTS = 4  # of a pair that are asked for; pairs that show fewer are dropped
+
+
+def _score(config: EmbeddingCorrespondenceConfig) -> Callable[[Backbone, int], dict[str, float] | None]:
+    def score(backbone: Backbone, seed: int) -> dict[str, float] | None:
+        """PCK@0.1 of keypoints between two things of one category."""
+        asked = pair(seed, "within", backbone.size[0])
+        if asked is None or len(asked.names) < POINTS:
+            return None
+        asked = asked.only(np.random.default_rng(seed).choice(len(asked.names), POINTS, replace=False))
+        both, xy = (asked.source.picture, asked.target.picture), asked.points
+        arms = {
+            "method": embedding_correspondence(backbone, *both, xy, config, seed=seed).found[0],
+            "the same place": xy,
+            "dift": get("dift").function(backbone, *both, xy, seed=seed).found[0],
+        }
+        return {arm: float(asked.hits(found).mean()) for arm, found in arms.items()}
+
+    return score
+
+
+CLAIMS = (
+    Claim(
+        "embedding_correspondence.pck",
+        "keypoints of a thing are found in another of its category, better than at the same place or by DIFT; 4 points "
+        "a pair, 60 steps, 2 prompts for each",
+        ("the same place", "dift"), _score(EmbeddingCorrespondenceConfig(steps=60, restarts=2)), scenes=65,
+    ),
+    Claim(
+        "embedding_correspondence.pck_own_setting",
+        "the same in the authors' setting: 129 steps, 5 prompts for each point",
+        ("the same place", "dift"), _score(EmbeddingCorrespondenceConfig()), scenes=20,
+    ),
+)  # fmt: skip
+
+
+@method(family="correspondence", paper="arXiv:2305.15581", claims=CLAIMS)
+def embedding_correspondence(
+    backbone: Backbone,
+    source: Source,
+    targets: Source | Iterable[Source],
+    points: ArrayLike | None = None,
+    config: EmbeddingCorrespondenceConfig = EmbeddingCorrespondenceConfig(),
+    *,
+    prompt: str = "",
+    size: Size | None = None,
+    seed: int = 0,
+    run: Run | None = None,
+) -> Matches:
+    """Where points (n, 2) of the source are in the targets: where prompts that light up at those points light up there.
+
+    It needs no words: `prompt` is not looked at.
+    """
+    _check(config)
+    pictures = [*read_pictures(source), *read_pictures(targets)]
+    if points is None:
+        raise InputError("points: this method optimises a prompt for each; name some, as [(x, y), ...]")
+    own, *others = pictures
+    xy = checked_points(torch.as_tensor(np.asarray(points, dtype=np.float32)), (own.height, own.width))
+    generator = torch.Generator().manual_seed(seed)
+    told = run or Run()
+    with told.bar("prompts for points", config.steps) as advance:
+        shares = xy / torch.tensor([own.width, own.height])
+        states = prompts_for_points(backbone, own, shares, config, generator, size, advance)
+    found, scores = [], []
+    with told.bar("targets", len(others)) as advance:
+        for picture in others:
+            maps = locate(backbone, picture, states, config, generator, size)  # (n, rows, columns)
+            peaks, places = maps.flatten(1).max(1)
+            rows, columns = maps.shape[-2:]
+            x, y = (places % columns + 0.5) / columns, (places // columns + 0.5) / rows
+            found.append(torch.stack([x * picture.width, y * picture.height], -1).cpu().numpy())
+            scores.append(peaks.cpu().numpy())
+            advance()
+    recipe = {"model": backbone.name, "model_hash": backbone.hash, "seed": seed, "method": "embedding_correspondence"}
+    return Matches(
+        own,
+        others,
+        xy.numpy(),
+        np.stack(found),
+        np.stack(scores),
+        {**recipe, "prompt": prompt, "config": asdict(config)},
+    )
+
+
+def prompts_for_points(
+    backbone: Backbone,
+    image: Source,
+    points: Tensor,
+    config: EmbeddingCorrespondenceConfig,
+    generator: torch.Generator,
+    size: Size | None = None,
+    advance: Callable[[], None] = lambda: None,
+) -> Tensor:
+    """States (n, restarts, tokens, width) whose attention is a Gaussian at each of the points (n, 2), shares of the
+    sides. All points and restarts see the same crop and noise in a step.
+    """
+    pixels = torch.from_numpy(backbone.pixels(image, size)[0])
+    plain = backbone.embed("", (pixels.shape[0], pixels.shape[1]))
+    shape = (len(points) * config.restarts, *plain.states.shape[1:])
+    states = torch.randn(shape, generator=generator).to(backbone.device).requires_grad_()
+    owners = points.repeat_interleave(config.restarts, 0)
+    rate = config.rate
+    if rate is None:
+        rate = float(backbone.calibration.get("embedding_correspondence_rate", RATE))
+    optimiser = torch.optim.Adam([states], lr=rate)
+    for _ in range(config.steps):
+        box = _crop_around(points, (pixels.shape[0], pixels.shape[1]), config, generator)
+        noisy = _noisy(backbone, pixels, box, config.timestep, config, generator)
+        wanted = _gaussians(owners, box, pixels, config.spread).to(backbone.device)
+        optimiser.zero_grad()
+        for some, goals in zip(states.split(config.together), wanted.split(config.together), strict=True):
+            with torch.enable_grad():
+                maps = _maps(backbone, noisy, some, plain, config.timestep, config, gradient=True)
+                _loss(maps, goals).backward()
+        optimiser.step()
+        advance()
+    return states.detach().unflatten(0, (len(points), config.restarts))
+
+
+def locate(
+    backbone: Backbone,
+    image: Source,
+    states: Tensor,
+    config: EmbeddingCorrespondenceConfig,
+    generator: torch.Generator,
+    size: Size | None = None,
+) -> Tensor:
+    """(n, rows, columns) of the size that is worked at: where the prompts (n, restarts, tokens, width) light up, over
+    crops of which each part of the picture may be in several.
+    """
+    pixels = torch.from_numpy(backbone.pixels(image, size)[0])
+    rows, columns = pixels.shape[:2]
+    plain = backbone.embed("", (rows, columns))
+    flat = states.flatten(0, 1)
+    total = torch.zeros(len(flat), rows, columns, device=backbone.device)
+    count = torch.zeros(rows, columns, device=backbone.device)
+    with torch.no_grad():
+        for box in _boxes((rows, columns), config, generator):
+            noisy = _noisy(backbone, pixels, box, config.target_timestep, config, generator)
+            top, left, bottom, right = box
+            parts = []
+            for some in flat.split(config.together):
+                maps = _maps(backbone, noisy, some, plain, config.target_timestep, config, gradient=False)
+                parts.append(_over_layers(maps, (bottom - top, right - left), config.compat))
+            total[:, top:bottom, left:right] += torch.cat(parts)
+            count[top:bottom, left:right] += 1
+    return (total / count.clamp(min=1)).unflatten(0, states.shape[:2]).mean(1)
+
+
+def _maps(
+    backbone: Backbone,
+    noisy: Tensor,
+    states: Tensor,
+    plain: Context,
+    t: int,
+    config: EmbeddingCorrespondenceConfig,
+    *,
+    gradient: bool,
+) -> list[Tensor]:
+    """Of each layer (rows, h, w): the share of attention that goes to the token, mean over heads."""
+    sites = point_sites(backbone)
+    read = Read(sites, "probabilities", reduce=Columns((TOKEN,), heads=config.compat), gradient=gradient)
+    count = len(states)
+    context = Context.join([plain] * count).with_states(states)
+    with tapped(backbone.sites, read, stop=True) as seen:
+        backbone.denoise(noisy.expand(count, -1, -1, -1), t, context, Moment(timestep=t, rows=Rows(("prompt",), count)))
+    latent = (noisy.shape[-2], noisy.shape[-1])
+    found = []
+    for name in sites:
+        values = seen[read][name][..., 0]  # (rows, cells), or (rows, heads, cells)
+        if config.compat:  # what was to drop rows without a prompt drops heads
+            values = values[:, values.shape[1] // 2 :].mean(1)
+        found.append(values.unflatten(-1, backbone.sites[name].grid(latent)))
+    return found
+
+
+def point_sites(backbone: Backbone) -> list[str]:
+    """The text attentions of the semantic level, and the first of the next finer one."""
+    own = backbone.sites.role("semantic", "text")
+    finer = [
+        site
+        for site in backbone.sites.values()
+        if site.kind == "text" and site.branch == "up" and site.stride < own[0].stride
+    ]
+    return [site.name for site in (*own, *finer[:1])]
+
+
+def _loss(maps: Sequence[Tensor], wanted: Tensor) -> Tensor:
+    """The mean square distance from the Gaussians (rows, h, w), layer by layer; summed over rows, which are apart."""
+    size = (wanted.shape[-2], wanted.shape[-1])
+    errors = [(resize(one, size) - wanted).square().mean((1, 2)) for one in maps]
+    return torch.stack(errors).mean(0).sum()
+
+
+def _over_layers(maps: Sequence[Tensor], size: tuple[int, int], compat: bool) -> Tensor:
+    """(rows, h, w) of `size`: the mean over layers; as released each is a softmax over the picture."""
+    fine = [resize(one, size) for one in maps]
+    if compat:
+        fine = [one.flatten(1).softmax(1).view_as(one) for one in fine]
+    return torch.stack(fine).mean(0)
+
+
+# Crops
+
+
+def _crop_around(
+    points: Tensor, size: tuple[int, int], config: EmbeddingCorrespondenceConfig, generator: torch.Generator
+) -> Box:
+    """At random, with every point as far inside as is asked; where that cannot be, anywhere."""
+    sides = []
+    for side, along in zip(size, (points[:, 1], points[:, 0]), strict=True):
+        length = round(config.crop * side)
+        low = float((along * side).max()) - (1 - config.margin) * length
+        high = float((along * side).min()) - config.margin * length
+        low, high = max(0, int(np.ceil(low))), min(side - length, int(np.floor(high)))
+        if low > high:
+            low, high = 0, side - length
+        first = int(torch.randint(low, high + 1, (), generator=generator))
+        sides.append((first, first + length))
+    (top, bottom), (left, right) = sides
+    return top, left, bottom, right
+
+
+def _boxes(size: tuple[int, int], config: EmbeddingCorrespondenceConfig, generator: torch.Generator) -> list[Box]:
+    """The four corners, then anywhere: the same for all points."""
+    spare = [side - round(config.crop * side) for side in size]
+    corners = [(0, 0), (0, spare[1]), (spare[0], 0), (spare[0], spare[1])]
+    others = [
+        tuple(int(torch.randint(0, one + 1, (), generator=generator)) for one in spare) for _ in range(config.crops - 4)
+    ]
+    return [
+        (top, left, top + size[0] - spare[0], left + size[1] - spare[1])
+        for top, left in [*corners, *others][: config.crops]
+    ]
+
+
+def _noisy(
+    backbone: Backbone,
+    pixels: Tensor,
+    box: Box,
+    t: int,
+    config: EmbeddingCorrespondenceConfig,
+    generator: torch.Generator,
+) -> Tensor:
+    """(1, c, h, w): a crop at the size of the whole, encoded and noised."""
+    top, left, bottom, right = box
+    whole = (pixels.shape[0], pixels.shape[1])
+    part = resize(pixels[top:bottom, left:right].permute(2, 0, 1).float(), whole)
+    clean = backbone.encode_values(part[None] / 127.5 - 1)
+    draw = torch.rand if config.compat else torch.randn
+    noise = draw(clean.shape, generator=generator).to(clean)
+    return backbone.levels.noisy(clean, noise, torch.tensor([t], device=clean.device))
+
+
+def _gaussians(points: Tensor, box: Box, pixels: Tensor, spread: float) -> Tensor:
+    """(rows, h, w): 1 at each point, seen through the crop, falling off by `spread` of the side."""
+    rows, columns = pixels.shape[:2]
+    top, left, bottom, right = box
+    x = (points[:, 0] * columns - left) / (right - left)
+    y = (points[:, 1] * rows - top) / (bottom - top)
+    across = ((torch.arange(columns) + 0.5) / columns - x[:, None]) / spread
+    down = ((torch.arange(rows) + 0.5) / rows - y[:, None]) / spread
+    return torch.exp(-(down[:, :, None] ** 2 + across[:, None] ** 2) / 2)
+
+
+def _check(config: EmbeddingCorrespondenceConfig) -> None:
+    if not (0 < config.crop <= 1 and 0 <= config.margin < 0.5 and config.spread > 0):
+        raise InputError(
+            f"expected a crop above 0 up to 1, a margin below 0.5, a spread above 0; got {config.crop}, "
+            f"{config.margin}, {config.spread}"
+        )
+    if config.steps < 0 or min(config.restarts, config.crops, config.together) < 1:
+        raise InputError(
+            f"expected steps from 0 on, restarts, crops and together from 1 on; got {config.steps}, "
+            f"{config.restarts}, {config.crops}, {config.together}"
+        )

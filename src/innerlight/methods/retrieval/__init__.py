@@ -1,0 +1,1 @@
+"""This very thing in other pictures: a file a method."""

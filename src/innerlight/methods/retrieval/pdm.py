@@ -1,0 +1,131 @@
+"""PDM (Samuel et al. 2024, arXiv:2405.18025): this very thing in other pictures, by attention's queries and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from functools import cache
+
+import numpy as np
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from innerlight.backbones import Backbone, Size
+from innerlight.embedded.recognition import hunt
+from innerlight.embedded.rivals import attempt_of, hunted
+from innerlight.files import Source, read_pictures
+from innerlight.maps import WordMap
+from innerlight.matching import Ranking
+from innerlight.methods._registry import Claim, method
+from innerlight.sampling import Appearance, Run, appearance
+from innerlight.sampling.appearance import positions_of, shown_in
+
+
+@dataclass(frozen=True)
+class PdmConfig:
+    """The paper's values, where it has them."""
+
+    timestep: int = 1  # the label of a pass over the clean latent, of 1000; the paper: the first of an inversion
+    site: int = 1  # which self-attention of the finest level
+    words: float = 0.7  # where the reference shows a word: above this, of its map from lowest to highest
+    threshold: float | None = None  # where a target shows the thing, of the same; None: the model's own, else 0.7
+
+
+@cache
+def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]] | None:
+    """A thing in pictures that all show others of its class, by the method and by its rivals."""
+    asked = hunt(seed, backbone.size[0])
+    if asked is None:
+        return None
+    gallery = [one.picture for one in asked.gallery]
+    found = pdm(backbone, asked.reference.picture, gallery, mask=asked.mask, word=asked.category, seed=seed)
+    arms = {"method": attempt_of(found, asked), **hunted(backbone, asked, seed, found.threshold)}
+    return {arm: own.measures(asked) for arm, own in arms.items()}
+
+
+def _score(measure: str) -> Callable[[Backbone, int], dict[str, float] | None]:
+    def score(backbone: Backbone, seed: int) -> dict[str, float] | None:
+        arms = _arms(backbone, seed)
+        return {arm: own[measure] for arm, own in arms.items() if measure in own} if arms else None
+
+    return score
+
+
+RANKERS = ("features' mean", "colours", "the word alone", "at random")
+CLAIMS = (
+    Claim(
+        "pdm.retrieval_map",
+        "pictures that show this thing come before those that show its like (average precision)",
+        RANKERS, _score("retrieval_map"),
+    ),
+    Claim("pdm.r1", "the first picture shows this thing", RANKERS, _score("r1")),
+    Claim(
+        "pdm.miou", "beside its like, this thing is marked (mean IoU)", ("features' mean", "the word alone"),
+        _score("miou"),
+    ),
+    Claim(
+        "pdm.biou", "beside its like, this thing is marked (boundary IoU)", ("features' mean", "the word alone"),
+        _score("biou"),
+    ),
+)  # fmt: skip
+
+
+@method(family="retrieval", paper="arXiv:2405.18025", claims=CLAIMS)
+def pdm(
+    backbone: Backbone,
+    reference: Source,
+    targets: Source | Iterable[Source],
+    config: PdmConfig = PdmConfig(),
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    word: str | None = None,
+    size: Size | None = None,
+    seed: int = 0,
+    run: Run | None = None,
+) -> Ranking:
+    """Targets by how surely they show what the `mask` of the reference shows, or its `word`. With a word, what a thing
+    is counts as much as how it looks. Nothing is drawn at random: `seed` changes nothing.
+    """
+    (own,), pictures = read_pictures(reference), read_pictures(targets)
+    prompt = word or ""
+    tokens = positions_of(backbone, prompt, word) if word else None
+    maps = []
+    with (run or Run()).bar("pdm", 1 + len(pictures)) as advance:
+
+        def seen(picture: Image.Image) -> Appearance:
+            found = appearance(backbone, picture, config.timestep, prompt=prompt, ordinal=config.site, size=size)
+            advance()
+            return found
+
+        shown = seen(own)
+        inside, given = shown_in(shown, own, mask, tokens, config.words)
+        for picture in pictures:
+            values = similarity(shown, inside, seen(picture), tokens)
+            maps.append(WordMap(word or "", values.cpu().numpy(), (picture.height, picture.width)))
+    threshold = config.threshold
+    if threshold is None:
+        threshold = float(backbone.calibration.get("pdm_threshold", 0.7))
+    recipe = {"model": backbone.name, "model_hash": backbone.hash, "seed": seed, "method": "pdm", "word": word}
+    return Ranking(
+        own,
+        given,
+        pictures,
+        np.array([one.values.mean() for one in maps]),
+        maps,
+        threshold,
+        {**recipe, "config": asdict(config)},
+    )
+
+
+def similarity(reference: Appearance, inside: Tensor, target: Appearance, tokens: Tensor | None) -> Tensor:
+    """(h, w) of the target's grid: half how alike it looks to the reference's cells `inside`, half how much it is what
+    `tokens` name; without tokens the look alone. Both are cosines.
+    """
+    # the mean of products with each cell is the product with their mean
+    look = target.look @ reference.look[inside].mean(0)
+    if tokens is None:
+        return look.view(target.grid)
+    meaning = target.meaning @ F.normalize(target.prompt[tokens], dim=1).mean(0)
+    return ((look + meaning) / 2).view(target.grid)

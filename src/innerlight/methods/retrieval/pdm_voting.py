@@ -1,0 +1,158 @@
+"""PDM as released (Samuel et al. 2024, arXiv:2405.18025): each pixel of a thing votes for those most like it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from innerlight.backbones import Backbone, Size
+from innerlight.embedded.recognition import hunt
+from innerlight.embedded.rivals import attempt_of, hunted
+from innerlight.files import Source, read_pictures
+from innerlight.maps import WordMap, resize
+from innerlight.matching import Features, Ranking, nearest_cells
+from innerlight.methods._registry import Claim, method
+from innerlight.sampling import Appearance, Run, appearance, noisy_features
+from innerlight.sampling.appearance import cells_of_mask, one_mask
+from innerlight.types import InputError
+
+
+@dataclass(frozen=True)
+class PdmVotingConfig:
+    """The released code's values."""
+
+    timestep: int = 1  # of the attention that is read, of 1000
+    site: int = 1  # which self-attention of the finest level; its demonstration has another
+    prompt: str = "A photo"  # of both pictures
+    nearest: float = 1 / 41  # share of a target's cells that each pixel votes for; 100 of 4096
+    feature_timestep: int = 261  # of the features that say which pixel is which, of 1000
+    feature_draws: int = 2  # noises that those are averaged over
+    threshold: float | None = None  # of the most votes a cell has; None: the model's own, else 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    attention: Appearance
+    features: Features  # on the attention's grid
+
+
+@cache
+def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]] | None:
+    """A thing in pictures that all show others of its class, by the method and by its rivals."""
+    asked = hunt(seed, backbone.size[0])
+    if asked is None:
+        return None
+    gallery = [one.picture for one in asked.gallery]
+    found = pdm_voting(backbone, asked.reference.picture, gallery, mask=asked.mask, word=asked.category, seed=seed)
+    arms = {"method": attempt_of(found, asked), **hunted(backbone, asked, seed, found.threshold)}
+    return {arm: own.measures(asked) for arm, own in arms.items()}
+
+
+def _score(measure: str) -> Callable[[Backbone, int], dict[str, float] | None]:
+    def score(backbone: Backbone, seed: int) -> dict[str, float] | None:
+        arms = _arms(backbone, seed)
+        return {arm: own[measure] for arm, own in arms.items() if measure in own} if arms else None
+
+    return score
+
+
+RANKERS = ("features' mean", "colours", "the word alone", "at random")
+CLAIMS = (
+    Claim(
+        "pdm_voting.retrieval_map",
+        "pictures that show this thing come before those that show its like (average precision)",
+        RANKERS, _score("retrieval_map"),
+    ),
+    Claim("pdm_voting.r1", "the first picture shows this thing", RANKERS, _score("r1")),
+    Claim(
+        "pdm_voting.miou", "beside its like, this thing is marked (mean IoU)", ("features' mean", "the word alone"),
+        _score("miou"),
+    ),
+    Claim(
+        "pdm_voting.biou", "beside its like, this thing is marked (boundary IoU)", ("features' mean", "the word alone"),
+        _score("biou"),
+    ),
+)  # fmt: skip
+
+
+@method(family="retrieval", paper="arXiv:2405.18025", claims=CLAIMS)
+def pdm_voting(
+    backbone: Backbone,
+    reference: Source,
+    targets: Source | Iterable[Source],
+    config: PdmVotingConfig = PdmVotingConfig(),
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    word: str | None = None,
+    size: Size | None = None,
+    seed: int = 0,
+    run: Run | None = None,
+) -> Ranking:
+    """Targets by how surely they show what the `mask` of the reference shows. It knows no words: `word` is only the
+    name that maps bear.
+    """
+    if mask is None:
+        raise InputError("pdm_voting needs the reference's mask=; pdm also takes a word=")
+    (own,), pictures = read_pictures(reference), read_pictures(targets)
+    given = one_mask(mask, own)
+    maps, scores = [], []
+    with (run or Run()).bar("pdm_voting", 1 + len(pictures)) as advance:
+        shown = _seen(backbone, own, config, size, seed)
+        inside = cells_of_mask(given, shown.attention.grid)
+        advance()
+        for number, picture in enumerate(pictures):
+            other = _seen(backbone, picture, config, size, seed + (number + 1) * config.feature_draws)
+            heat = votes(shown.attention, inside, other.attention, config.nearest)
+            maps.append(WordMap(word or "", heat.cpu().numpy(), (picture.height, picture.width)))
+            scores.append(sureness(shown, inside, other))
+            advance()
+    threshold = config.threshold
+    if threshold is None:
+        threshold = float(backbone.calibration.get("pdm_voting_threshold", 0.5))
+    recipe = {"model": backbone.name, "model_hash": backbone.hash, "seed": seed, "method": "pdm_voting", "word": word}
+    return Ranking(own, given, pictures, np.array(scores), maps, threshold, {**recipe, "config": asdict(config)})
+
+
+def votes(reference: Appearance, inside: Tensor, target: Appearance, share: float) -> Tensor:
+    """(h, w) of the target's grid: the votes of the reference's cells `inside`, each for the `share` of cells most like
+    it, as a share of the most that a cell has; the mean of those by queries and by keys.
+    """
+    cells = len(target.queries)
+    count = max(1, round(share * cells))
+    heats = []
+    for own, others in ((reference.queries, target.queries), (reference.keys, target.keys)):
+        alike = F.normalize(own[inside], dim=1) @ F.normalize(others, dim=1).T  # (pixels, cells)
+        chosen = alike.topk(count, dim=1).indices.flatten()
+        counts = torch.bincount(chosen, minlength=cells).float()
+        heats.append(counts / counts.max())
+    return torch.stack(heats).mean(0).view(target.grid)
+
+
+def sureness(reference: _Picture, inside: Tensor, target: _Picture) -> float:
+    """How alike each pixel of the thing is to its match, in the features that match and in what attention asks and
+    answers: the mean product of cosines.
+    """
+    matched, alike = nearest_cells(reference.features, target.features)
+    own, other = reference.attention, target.attention
+    products = [
+        alike[inside] * F.cosine_similarity(a[inside], b[matched[inside]], dim=1)
+        for a, b in ((own.queries, other.queries), (own.keys, other.keys))
+    ]
+    return float(torch.stack(products).mean())
+
+
+def _seen(backbone: Backbone, picture: Image.Image, config: PdmVotingConfig, size: Size | None, seed: int) -> _Picture:
+    found = appearance(backbone, picture, config.timestep, prompt=config.prompt, ordinal=config.site, size=size)
+    features = noisy_features(
+        backbone, picture, config.feature_timestep, "match", draws=config.feature_draws, prompt=config.prompt,
+        size=size, seed=seed,
+    )  # fmt: skip
+    return _Picture(found, replace(features, values=resize(features.values, found.grid)))

@@ -1,0 +1,1 @@
+"""Pictures to segments: a file a method."""
