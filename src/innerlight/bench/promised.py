@@ -30,4 +30,25 @@ EDITING = (
     "attend_and_excite.three_bound", "null_text.reconstruction", "edit_friendly.reconstruction",
     *(f"{name}.{measure}" for name in _EDITORS for measure in ("cost", "cost_pocket", "memory")),
 )  # fmt: skip
-PROMISED = (*WORLD, *EMBEDDED, *CORE, *EDITING)
+
+
+def _owed(name: str, measures: str, rivals: str = "") -> tuple[str, ...]:
+    """A row for each measure, and one more for each rival beside the first."""
+    overs = ("", *(f"_over_{rival}" for rival in rivals.split()))
+    return tuple(f"{name}.{measure}{over}" for measure in measures.split() for over in overs)
+
+
+RECOGNITION = (
+    *_owed("diffseg", "miou ari", "k_means_on_colours_and_places"),
+    *_owed("emerdiff", "miou boundary_iou band_miou", "k_means_on_colours_and_places"),
+    *_owed("dift", "pck pck_across", "rgb_patches vae_latents"),
+    *_owed("dift", "twins"),
+    *_owed("embedding_correspondence", "pck pck_own_setting", "dift"),
+    *_owed("pdm", "retrieval_map r1", "colours the_word_alone at_random"),
+    *_owed("pdm", "miou biou", "the_word_alone"),
+    *_owed("pdm_voting", "retrieval_map r1", "colours the_word_alone at_random"),
+    *_owed("pdm_voting", "miou biou", "the_word_alone"),
+    "pdm.inverted_cosine", "pdm.passes", "diffseg.speed", "diffseg.memory", "emerdiff.cost", "emerdiff.cost_fast",
+    "embedding_correspondence.arithmetic", "embedding_correspondence.speed", "search.exact", "search.rerank",
+)  # fmt: skip
+PROMISED = (*WORLD, *EMBEDDED, *CORE, *EDITING, *RECOGNITION)

@@ -20,7 +20,9 @@ TABLES = {  # of each family's claims
 def run(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help='Methods; left out, all. "core", "editing": what is measured there beside claims.'),
+        typer.Argument(
+            help='Methods; left out, all. "core", "editing", "recognition": what is measured there beside claims.'
+        ),
     ] = None,
     scenes: Annotated[int | None, typer.Option(help="Of each claim; left out, as many as it asks for.", min=2)] = None,
     output: Annotated[Path, typer.Option("--out", help="Raw scores, which a second run goes on from.")] = Path(
@@ -52,6 +54,13 @@ def run(
         backbone = opened(model, device, dtype, tokenizer)
         rows = editing_scores.score(
             evidence or TABLES["editing"], backbone, scenes=scenes, quick=quick, progress=progress("measuring")
+        )
+    elif names == ["recognition"]:
+        from innerlight.bench import recognition_scores
+
+        backbone = opened(model, device, dtype, tokenizer)
+        rows = recognition_scores.score(
+            evidence or RECOGNITION, backbone, scenes=scenes, quick=quick, progress=progress("measuring")
         )
     else:
         from innerlight.bench.claims import run_claims

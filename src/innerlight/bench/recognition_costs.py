@@ -1,0 +1,270 @@
+"""What recognition costs beside the algorithms as they were released, on the same weights and in one run.
+
+`python -m innerlight.bench.recognition_costs ARM` prints JSON: the peak in bytes of DiffSeg behind the network.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from innerlight.backbones import Backbone, load
+from innerlight.bench import released
+from innerlight.bench.costs import forget_peak, peak
+from innerlight.bench.editing_costs import watched
+from innerlight.maps import anchor_cells, combine_levels, merge, segments_of
+from innerlight.matching import Entry, Index
+from innerlight.methods.correspondence import embedding_correspondence as points
+from innerlight.methods.indexing import peak as highest
+from innerlight.methods.segmentation.emerdiff import EmerdiffConfig, coarse_masks, differences
+from innerlight.sampling import appearance, invert, probe, reconstruct
+from innerlight.sampling.appearance import sites_of
+from innerlight.taps import Everything, HeadMean, Read, tapped
+from innerlight.taps.sites import Grid
+from innerlight.types import InputError
+from innerlight.world import render, sample
+
+SIDE = 64  # cells of the latent at which DiffSeg is measured: 4096 rows
+THRESHOLD = 0.5
+PASSES = 950  # of EmerDiff as described: 50 to invert, 15 steps of 60 moved runs
+CLUSTERS = 30
+STEPS, RESTARTS, CROPS = 129, 5, 20  # of a point's prompts as released
+TOGETHER = 4  # points that share passes
+PICTURES, WIDE, PATCHES, RERANKED = 100_000, 320, 256, 100
+ARMS = ("ours", "released", "nothing")
+
+
+# DiffSeg behind the network
+
+
+def levels_of(backbone: Backbone, reducer: Any) -> dict[Grid, Tensor]:
+    """Self-attention of a drawn scene at 64 x 64 latents, by grid: what a reducer keeps, summed over layers."""
+    size = SIDE * backbone.shrink
+    latents = backbone.encode(render(sample(60_000), size).picture, (size, size))
+    read = Read("*.self", "probabilities", rows="cond", reduce=reducer, keep="sum", pool="grid")
+    with torch.no_grad():
+        return {grid: values[0] for grid, values in probe(backbone, latents, 300, read, noise=None)[read].items()}
+
+
+def ours(levels: Mapping[Grid, Tensor]) -> Tensor:
+    """Segments (h, w) at the size of the picture of maps summed over heads inside the pass."""
+    rows = combine_levels(levels, (SIDE, SIDE))
+    proposals = merge(rows, anchor_cells((SIDE, SIDE), (SIDE // 4, SIDE // 4)), THRESHOLD)
+    return torch.from_numpy(segments_of(proposals.unflatten(1, (SIDE, SIDE)), (4 * SIDE, 4 * SIDE))[0].astype("int64"))
+
+
+def diffseg_seconds(backbone: Backbone, rounds: int) -> dict[str, float]:
+    """The fastest of some rounds of each."""
+    means, heads = levels_of(backbone, HeadMean()), levels_of(backbone, Everything())
+    arms: dict[str, Callable[[], Tensor]] = {
+        "ours": lambda: ours(means),
+        "released": lambda: released.diffseg(heads, (SIDE, SIDE), (4 * SIDE, 4 * SIDE), THRESHOLD),
+    }
+    return {arm: min(_seconds(work) for _ in range(rounds)) for arm, work in arms.items()}
+
+
+def diffseg_peak(arm: str) -> int:
+    """Of memory, in bytes, above the same process that does nothing behind the network."""
+    return _peak(arm) - _peak("nothing")
+
+
+def _peak(arm: str) -> int:
+    command = [sys.executable, "-m", "innerlight.bench.recognition_costs", arm]
+    return int(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["peak"])
+
+
+# EmerDiff
+
+
+def emerdiff_ratios(backbone: Backbone, rounds: int) -> dict[str, float]:
+    """Time of its passes, exact and fast, over that of 950 plain passes of one row; encoding and decoding left out."""
+    picture = Image.fromarray(render(sample(60_000), backbone.size[0]).picture)
+    latents = backbone.encode(picture)
+    context = backbone.embed("")
+    found: dict[str, list[float]] = {"exact": [], "fast": []}
+    plain: list[float] = []
+    for _ in range(rounds):
+        for arm in found:
+            config = EmerdiffConfig(clusters=CLUSTERS, strength=1.0, fast=arm == "fast")
+            masks = coarse_masks(backbone, picture, config)
+            with watched(backbone) as passes, _undecoded(backbone):
+                differences(backbone, picture, masks, config)
+            found[arm].append(passes.seconds)
+        with torch.no_grad():
+            plain += [_seconds(lambda: backbone.denoise(latents, 281, context)) for _ in range(20)]
+    return {arm: min(seconds) / (PASSES * min(plain)) for arm, seconds in found.items()}
+
+
+@contextmanager
+def _undecoded(backbone: Backbone) -> Iterator[None]:
+    """The VAE's decoder gives grey pictures at once."""
+
+    def grey(latents: Tensor) -> Tensor:
+        rows, columns = (side * backbone.shrink for side in latents.shape[-2:])
+        return torch.zeros(len(latents), 3, rows, columns)
+
+    backbone.decode_values = grey  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del backbone.decode_values
+
+
+# Prompts for points
+
+
+def point_arithmetic(backbone: Backbone) -> dict[str, float]:
+    """Multiplications and additions that one point takes: as released, each prompt by itself through the whole network
+    and an encoding for every crop; and ours, a batch of points.
+    """
+    pixels = torch.zeros(3, *backbone.size)[None]
+    encoding = _operations(lambda: backbone.encode_values(pixels))
+    config = points.EmbeddingCorrespondenceConfig()
+    parts = {
+        (kind, gradient): _operations(
+            lambda kind=kind, gradient=gradient: _prompt_pass(backbone, kind, config, gradient)
+        )
+        for kind in ("whole", "early")
+        for gradient in (True, False)
+    }
+    told = {
+        arm: RESTARTS * (STEPS * parts[kind, True] + CROPS * parts[kind, False])
+        for arm, kind in (("released", "whole"), ("ours", "early"))
+    }
+    shared = {"released": RESTARTS * (STEPS + CROPS), "ours": (STEPS + CROPS) / TOGETHER}
+    return {arm: told[arm] + shared[arm] * encoding for arm in told}
+
+
+def _prompt_pass(backbone: Backbone, kind: str, config: Any, gradient: bool) -> None:
+    """One prompt through the network, and back to itself."""
+    sites = points.point_sites(backbone)
+    read = Read(sites, "probabilities", gradient=gradient)
+    latents = torch.zeros(1, backbone.unet.config.in_channels, *backbone.latent_size())
+    context = backbone.embed("")
+    states = context.states.clone().requires_grad_(gradient)
+    with torch.set_grad_enabled(gradient), tapped(backbone.sites, read, stop=kind == "early") as seen:
+        backbone.denoise(latents, config.timestep, context.with_states(states))
+    if gradient:
+        torch.stack([values[..., 1].square().mean() for values in seen[read].values()]).sum().backward()
+
+
+def point_seconds(backbone: Backbone) -> dict[str, float]:
+    """Wall time a point, from a tenth of the steps: prompt by prompt through the whole network, and as we do."""
+    picture = render(sample(60_000), backbone.size[0]).picture
+    shares = torch.rand(TOGETHER, 2, generator=torch.Generator().manual_seed(0)) * 0.6 + 0.2
+    few = points.EmbeddingCorrespondenceConfig(steps=STEPS // 10, crops=CROPS // 10)
+
+    def as_we_do() -> None:
+        generator = torch.Generator().manual_seed(0)
+        states = points.prompts_for_points(backbone, picture, shares, few, generator)
+        points.locate(backbone, picture, states, few, generator)
+
+    def as_released() -> None:
+        config = points.EmbeddingCorrespondenceConfig(steps=few.steps, crops=few.crops, restarts=1)
+        with _to_the_end():
+            for number in range(RESTARTS):
+                generator = torch.Generator().manual_seed(number)
+                states = points.prompts_for_points(backbone, picture, shares[:1], config, generator)
+                points.locate(backbone, picture, states, config, generator)
+
+    as_we_do()  # the first does not count
+    return {"ours": _seconds(as_we_do) / TOGETHER, "released": _seconds(as_released)}
+
+
+@contextmanager
+def _to_the_end() -> Iterator[None]:
+    """Passes go on behind the last site that is read."""
+    plain = points.tapped
+    points.tapped = lambda sites, *items, stop: plain(sites, *items)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        points.tapped = plain
+
+
+# PDM
+
+
+def inverted_likeness(backbone: Backbone, seed: int, steps: int = 50) -> float:
+    """The mean cosine, over cells, of queries and keys of one pass over the clean latent and of the last step of a
+    reconstruction, after an inversion in as many steps.
+    """
+    picture = render(sample(seed), backbone.size[0]).picture
+    once = appearance(backbone, Image.fromarray(picture), 1)
+    found = invert(backbone, picture, steps=steps)
+    site, _ = sites_of(backbone, 1)
+    read = Read(site.name, "heads")
+    with tapped(backbone.sites, read) as seen:
+        reconstruct(backbone, found, guidance=1.0)
+    (heads,) = seen[read].values()
+    alike = [
+        torch.nn.functional.cosine_similarity(own, there[0].transpose(0, 1).flatten(1).float(), dim=1).mean()
+        for own, there in ((once.queries, heads.q), (once.keys, heads.k))
+    ]
+    return float(torch.stack(alike).mean())
+
+
+# Searching
+
+
+def search_seconds(rounds: int) -> dict[str, float]:
+    """The exact best hundred of 100 000 pictures, and ranking a hundred again by their patches; on one core."""
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(PICTURES, WIDE, generator=generator).half().float()
+    index = Index(Path(), {}, (), (), {"look": vectors})
+    query = {"look": torch.randn(WIDE, generator=generator)}
+    entries = [
+        Entry({}, {"look": torch.randn(PATCHES, WIDE, generator=generator)}, (16, 16), (512, 512))
+        for _ in range(RERANKED)
+    ]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        arms: dict[str, Callable[[], Any]] = {
+            "search": lambda: index.search(query, RERANKED),
+            "rerank": lambda: [highest(entry.patches["look"] @ query["look"]) for entry in entries],
+        }
+        return {arm: min(_seconds(work) for _ in range(rounds)) for arm, work in arms.items()}
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _operations(work: Callable[[], Any]) -> float:
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return float(counter.get_total_flops())
+
+
+def main(arm: str) -> None:
+    """Measure one arm of DiffSeg's memory and print it."""
+    if arm not in ARMS:
+        raise InputError(f"arm: expected one of {', '.join(ARMS)}, got {arm!r}")
+    backbone = load()
+    levels = levels_of(backbone, HeadMean() if arm != "released" else Everything())
+    forget_peak()
+    if arm == "ours":
+        ours(levels)
+    elif arm == "released":
+        released.diffseg(levels, (SIDE, SIDE), (4 * SIDE, 4 * SIDE), THRESHOLD)
+    print(json.dumps({"peak": peak()}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
