@@ -39,13 +39,14 @@ bench: .venv/developing
 	$(BIN)/innerlight embedded score
 	$(BIN)/innerlight bench core
 	$(BIN)/innerlight bench editing
+	$(BIN)/innerlight bench recognition
 	$(BIN)/innerlight bench
 
 # The pictures that README and documentation show.
 pictures: .venv/installed
 	$(BIN)/innerlight world --seed 7 --count 8 --columns 4 --size 192 -o docs/pictures/world.png
 	$(BIN)/innerlight demo build/demo
-	cp build/demo/partners.png build/demo/drawn.png build/demo/daam.png docs/pictures/
+	cp build/demo/partners.png build/demo/drawn.png build/demo/daam.png build/demo/edited.png build/demo/recognised.png docs/pictures/
 
 docs: .venv/developing
 	rm -rf docs/_build docs/guide

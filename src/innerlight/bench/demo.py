@@ -14,6 +14,7 @@ from innerlight import __version__, viz
 from innerlight.bench.world_pages import contact_sheet, partner_picture, truths
 from innerlight.files import write_picture, write_text
 from innerlight.types import LabelMap
+from innerlight.world import truth
 from innerlight.world.alteration import alter
 from innerlight.world.captions import caption
 from innerlight.world.draw import render
@@ -151,6 +152,24 @@ def _edited(seed: int) -> Image.Image:
     return viz.grid([viz.enlarge(image, 2) for image in shown.values()], list(shown), columns=3)
 
 
+def _recognised(seed: int) -> Image.Image:
+    from innerlight.methods.correspondence.dift import dift
+    from innerlight.methods.segmentation.diffseg import diffseg
+
+    scenes = [render(sample(seed + k), *_model().size).picture for k in range(3)]
+    found = diffseg(_model(), scenes)
+    animals = [
+        render(sample(f"recognised/{seed}/{name}", categories=[name], style="photo"), *_model().size)
+        for name in ("horse", "zebra")
+    ]
+    keypoints = [{name: one for name, one in truth.keypoints(one)[0].items() if one.visible} for one in animals]
+    points = [(one.x, one.y) for name, one in keypoints[0].items() if name in keypoints[1]]
+    matched = dift(_model(), animals[0].picture, animals[1].picture, points, seed=seed)
+    segments = [viz.labels(scenes[k], found.labels[k], legend=False, scale=2) for k in range(3)]
+    lines = viz.matches(animals[0].picture, animals[1].picture, matched.matches(), scale=2)
+    return viz.grid([*segments, lines], ["segments", "", "", "points of a horse on a zebra"], columns=4)
+
+
 EXHIBITS = (
     Exhibit(
         "drawn",
@@ -174,6 +193,14 @@ EXHIBITS = (
         "with the source's keys and values, or only where the two prompts disagree.",
         "prompt_to_prompt(load(), 'a castle in the snow', 'a giraffe in the snow', seed={seed})",
         _edited,
+    ),
+    Exhibit(
+        "recognised",
+        "What is one thing, and which point is which",
+        "Drawn scenes that the model never saw: DiffSeg merges cells that look at the same places, DIFT takes points to "
+        "the cells whose feature is most alike. Neither was trained for it.",
+        "diffseg(load(), pictures); dift(load(), horse, zebra, points)",
+        _recognised,
     ),
     Exhibit(
         "world",
