@@ -36,7 +36,7 @@ def test_every_row_that_is_owed_has_a_measure():
                 claimed |= {f"{claim.id}_over_{slug}" for slug in slugs}
     measured = {
         "pdm.inverted_cosine", "pdm.passes", "diffseg.speed", "diffseg.memory", "emerdiff.cost", "emerdiff.cost_fast",
-        "embedding_correspondence.arithmetic", "embedding_correspondence.speed", "search.exact", "search.rerank",
+        "embedding_correspondence.arithmetic", "embedding_correspondence.speed", "search.exact", "search.rerank", "search.recall",
     }  # fmt: skip
     assert set(RECOGNITION) == claimed | measured
 
@@ -63,6 +63,12 @@ def test_passes_to_the_end_run_to_the_end(small: Backbone):
 
 def test_inverted_features_are_compared(small: Backbone):
     assert -1 <= costs.inverted_likeness(small, 3, steps=2) <= 1
+
+
+def test_recall_is_that_of_the_exact_best_ten():
+    found = costs.approximate_recall(pictures=300, queries=4)
+    assert len(found) == 4
+    assert sum(found) / 4 > 0.9
 
 
 def test_search_is_timed_on_one_core(monkeypatch: pytest.MonkeyPatch):

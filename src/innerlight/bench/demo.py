@@ -197,8 +197,8 @@ EXHIBITS = (
     Exhibit(
         "recognised",
         "What is one thing, and which point is which",
-        "Drawn scenes that the model never saw: DiffSeg merges cells that look at the same places, DIFT takes points to "
-        "the cells whose feature is most alike. Neither was trained for it.",
+        "Drawn scenes that the model never saw: DiffSeg merges cells that look at the same places, DIFT takes points "
+        "to the cells whose feature is most alike. Neither was trained for it.",
         "diffseg(load(), pictures); dift(load(), horse, zebra, points)",
         _recognised,
     ),

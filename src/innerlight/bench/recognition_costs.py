@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from innerlight.bench import released
 from innerlight.bench.costs import forget_peak, peak
 from innerlight.bench.editing_costs import watched
 from innerlight.maps import anchor_cells, combine_levels, merge, segments_of
-from innerlight.matching import Entry, Index
+from innerlight.matching import Entry, Index, search_approximately
 from innerlight.methods.correspondence import embedding_correspondence as points
 from innerlight.methods.indexing import peak as highest
 from innerlight.methods.segmentation.emerdiff import EmerdiffConfig, coarse_masks, differences
@@ -238,6 +239,23 @@ def search_seconds(rounds: int) -> dict[str, float]:
         return {arm: min(_seconds(work) for _ in range(rounds)) for arm, work in arms.items()}
     finally:
         torch.set_num_threads(threads)
+
+
+def approximate_recall(pictures: int = 20_000, queries: int = 100) -> list[float]:
+    """For vectors that lie in heaps, as pictures do, the share of the exact best ten that the approximate search has."""
+    generator = torch.Generator().manual_seed(0)
+    heaps = torch.randn(pictures // 100, WIDE, generator=generator)
+    owners = torch.randint(len(heaps), (pictures + queries,), generator=generator)
+    every = heaps[owners] + 0.7 * torch.randn(pictures + queries, WIDE, generator=generator)
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        index = Index(Path(folder), {}, ("",) * pictures, ({},) * pictures, {"look": every[:pictures].half().float()})
+        for vector in every[pictures:]:
+            exact, nearly = (
+                set(search(index, {"look": vector}, 10)[0].tolist()) for search in (Index.search, search_approximately)
+            )
+            found.append(len(exact & nearly) / 10)
+    return found
 
 
 def _seconds(work: Callable[[], Any]) -> float:

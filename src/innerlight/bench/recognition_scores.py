@@ -36,6 +36,7 @@ def score(
             lambda: _emerdiff(backbone),
             lambda: _points(backbone),
             _search,
+            _recall,
         ]
     return measure_all(measures, path, progress)
 
@@ -103,6 +104,17 @@ def _points(backbone: Backbone) -> list[Row]:
             model=backbone.hash,
         ),
         _cost("pdm.passes", 100.0, 50, **shared, note="100 passes a picture as released (50 there, 50 back), 1 ours"),
+    ]  # fmt: skip
+
+
+def _recall() -> list[Row]:
+    found = np.array(costs.approximate_recall())
+    low, high = interval(found)
+    return [
+        measured(
+            "search.recall", float(found.mean()), 0.95, ">=", n=len(found), command=COMMAND, low=low, high=high,
+            packages=("usearch", "numpy"), note="of the exact best ten of 20000 vectors of 320 that lie in 200 heaps",
+        )
     ]  # fmt: skip
 
 

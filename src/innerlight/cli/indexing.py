@@ -48,6 +48,9 @@ def find(
     mask: Annotated[Path | None, typer.Option(help="The thing in the reference, as a mask picture.")] = None,
     word: Annotated[str | None, typer.Option(help="The word that names it.")] = None,
     count: Annotated[int, typer.Option(help="Pictures to show.", min=1, max=100)] = 24,
+    approximate: Annotated[
+        bool, typer.Option(help="Not every picture is looked at; needs innerlight[search].")
+    ] = False,
     model: Model = None,
     device: Device = "auto",
     dtype: Precision = None,
@@ -60,5 +63,5 @@ def find(
 
     shown = mask_of(mask)
     backbone = opened(model, device, dtype, tokenizer)
-    made, names = look_for(backbone, reference, store, mask=shown, word=word, count=count)
+    made, names = look_for(backbone, reference, store, mask=shown, word=word, count=count, approximate=approximate)
     write_ranking(made, names, output, json)

@@ -5,6 +5,7 @@ Points are (x, y) in pixels of their picture, (0, 0) its upper left corner; pixe
 
 from __future__ import annotations
 
+from innerlight.matching.approximate import search_approximately
 from innerlight.matching.features import Features, checked_points
 from innerlight.matching.matches import Matches
 from innerlight.matching.nearest import mutual, nearest, nearest_cells, similarity
@@ -22,5 +23,6 @@ __all__ = [
     "mutual",
     "nearest",
     "nearest_cells",
+    "search_approximately",
     "similarity",
 ]

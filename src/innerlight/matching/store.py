@@ -102,12 +102,15 @@ class Index:
         """Numbers of the `count` pictures with the highest mean product with the query's vectors (c,) by kind, and
         those products, highest first.
         """
-        unknown = set(query) - set(self.vectors)
-        if unknown or not query:
-            raise InputError(f"query: expected vectors of {', '.join(self.vectors)}, got {', '.join(query) or 'none'}")
-        scores = torch.stack([self.vectors[kind] @ vector.float() for kind, vector in query.items()]).mean(0)
+        scores = torch.stack([self.vectors[kind] @ vector for kind, vector in self.check(query).items()]).mean(0)
         found = scores.topk(min(count, len(scores)))
         return found.indices, found.values
+
+    def check(self, query: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The vectors of a query in float32, if the index has their kinds."""
+        if not query or set(query) - set(self.vectors):
+            raise InputError(f"query: expected vectors of {', '.join(self.vectors)}, got {', '.join(query) or 'none'}")
+        return {kind: vector.float().cpu() for kind, vector in query.items()}
 
     def entry(self, number: int) -> Entry:
         """All that is kept of one picture."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from innerlight.backbones import Backbone, Size
 from innerlight.files import Source, list_pictures, read_picture
 from innerlight.maps import WordMap
-from innerlight.matching import Entry, Index, Ranking, Store
+from innerlight.matching import Entry, Index, Ranking, Store, search_approximately
 from innerlight.methods.retrieval.pdm import PdmConfig
 from innerlight.sampling import Appearance, Run, appearance
 from innerlight.sampling.appearance import positions_of, shown_in
@@ -100,12 +100,13 @@ def find(
     word: str | None = None,
     count: int = 24,
     threshold: float = 0.7,
+    approximate: bool = False,
     run: Run | None = None,
 ) -> tuple[Ranking, list[str]]:
     """The pictures of an index that show what the `mask` of the reference shows, or its `word`, with their names.
 
     All pictures are compared by one vector, which gives PDM's own score; the best hundred are ranked again by where
-    their patches show it best.
+    their patches show it best. `approximate` looks not at every picture, which needs the extra `search`.
     """
     opened = Index.open(store)
     if opened.settings.get("model") != backbone.hash:
@@ -115,7 +116,8 @@ def find(
         )
     own = read_picture(reference)
     query, inside = query_of(backbone, own, opened.settings, mask, word)
-    numbers, _ = opened.search(query, RERANKED)
+    search = search_approximately if approximate else Index.search
+    numbers, _ = search(opened, query, RERANKED)
     images, names, maps, scores = [], [], [], []
     with (run or Run()).bar("find", len(numbers)) as advance:
         for number in numbers.tolist():

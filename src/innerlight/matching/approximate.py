@@ -1,0 +1,59 @@
+"""Searching an index without looking at every picture, by a graph of neighbours (extra `search`: usearch). Worth it
+from about a million pictures on; below, the exact search is as fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from innerlight.files import atomic_path
+from innerlight.matching.store import Index
+from innerlight.types import InputError
+
+CONNECTIVITY, ADD, SEARCH = 32, 256, 512  # neighbours of a picture; candidates while it is added, and searched for
+
+
+def search_approximately(index: Index, query: Mapping[str, Tensor], count: int) -> tuple[Tensor, Tensor]:
+    """As `Index.search`, nearly: the same scores of nearly the same pictures. The graph is kept beside the vectors and
+    grows with them.
+    """
+    kinds = sorted(query)
+    exact = index.check(query)
+    graph = _graph(index, kinds)
+    wanted = torch.cat([exact[kind] for kind in kinds]).numpy()
+    found = graph.search(wanted, min(count, len(index.keys)), threads=1)
+    numbers = torch.from_numpy(np.asarray(found.keys).astype(np.int64))
+    scores = torch.stack([index.vectors[kind][numbers] @ vector for kind, vector in exact.items()]).mean(0)
+    order = scores.argsort(descending=True, stable=True)
+    return numbers[order], scores[order]
+
+
+def _graph(index: Index, kinds: list[str]) -> Any:
+    """The neighbours of all pictures by some kinds of vectors; those that it lacks are added."""
+    try:
+        from usearch.index import Index as Graph
+    except ImportError as error:
+        raise InputError("approximate search needs usearch; install it: pip install 'innerlight[search]'") from error
+    vectors = np.concatenate([index.vectors[kind].numpy() for kind in kinds], axis=1)
+    path = Path(index.folder) / f"approximate-{'-'.join(kinds)}.usearch"
+    graph = Graph(
+        ndim=vectors.shape[1], metric="ip", dtype="f16", connectivity=CONNECTIVITY, expansion_add=ADD,
+        expansion_search=SEARCH,
+    )  # fmt: skip
+    if path.is_file():
+        try:
+            graph.load(str(path))
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f"{path} cannot be read ({error}); remove it, it is made anew") from error
+    done = len(graph)
+    if done < len(vectors):
+        graph.add(np.arange(done, len(vectors)), vectors[done:])
+        with atomic_path(path) as temporary:
+            graph.save(str(temporary))
+    return graph
