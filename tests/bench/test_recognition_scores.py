@@ -36,7 +36,8 @@ def test_every_row_that_is_owed_has_a_measure():
                 claimed |= {f"{claim.id}_over_{slug}" for slug in slugs}
     measured = {
         "pdm.inverted_cosine", "pdm.passes", "diffseg.speed", "diffseg.memory", "emerdiff.cost", "emerdiff.cost_fast",
-        "embedding_correspondence.arithmetic", "embedding_correspondence.speed", "search.exact", "search.rerank", "search.recall",
+        "embedding_correspondence.arithmetic", "embedding_correspondence.speed", "search.exact", "search.rerank",
+        "search.recall",
     }  # fmt: skip
     assert set(RECOGNITION) == claimed | measured
 

@@ -49,6 +49,7 @@ RECOGNITION = (
     *_owed("pdm_voting", "retrieval_map r1", "colours the_word_alone at_random"),
     *_owed("pdm_voting", "miou biou", "the_word_alone"),
     "pdm.inverted_cosine", "pdm.passes", "diffseg.speed", "diffseg.memory", "emerdiff.cost", "emerdiff.cost_fast",
-    "embedding_correspondence.arithmetic", "embedding_correspondence.speed", "search.exact", "search.rerank", "search.recall",
+    "embedding_correspondence.arithmetic", "embedding_correspondence.speed", "search.exact", "search.rerank",
+    "search.recall",
 )  # fmt: skip
 PROMISED = (*WORLD, *EMBEDDED, *CORE, *EDITING, *RECOGNITION)

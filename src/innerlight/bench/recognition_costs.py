@@ -242,7 +242,7 @@ def search_seconds(rounds: int) -> dict[str, float]:
 
 
 def approximate_recall(pictures: int = 20_000, queries: int = 100) -> list[float]:
-    """For vectors that lie in heaps, as pictures do, the share of the exact best ten that the approximate search has."""
+    """The share of the exact best ten that the approximate search has, of vectors in heaps, as those of pictures are."""
     generator = torch.Generator().manual_seed(0)
     heaps = torch.randn(pictures // 100, WIDE, generator=generator)
     owners = torch.randint(len(heaps), (pictures + queries,), generator=generator)

@@ -93,12 +93,18 @@ def _score_reweight(backbone: Backbone, seed: int) -> dict[str, float] | None:
     colour = asked.altered.old
     if colour not in asked.source.split():
         return None
-    configs = [PromptToPromptConfig(weights={colour: weight}) for weight in WEIGHTS]
-    runs = [prompt_to_prompt(backbone, asked.source, asked.source, config, seed=seed) for config in configs]
-    thing = asked.region(parsed(runs[0].sources[0])[0])
+    less, more = (
+        prompt_to_prompt(
+            backbone, asked.source, asked.source, PromptToPromptConfig(weights={colour: weight}), seed=seed
+        )
+        for weight in (WEIGHTS[0], WEIGHTS[-1])
+    )
+    plain = less.sources[0]  # what a weight of 1 gives, to the last bit
+    seen = parsed(less.images[0], plain, more.images[0])
+    thing = asked.region(seen[1])
     if thing is None:
         return None
-    sure = [strength(one, thing, colour) for one in parsed(*(one.images[0] for one in runs))]
+    sure = [strength(one, thing, colour) for one in seen]
     pairs = [(sure[b] > sure[a]) - (sure[b] < sure[a]) for a, b in ((0, 1), (1, 2), (0, 2))]
     return {"method": sum(pairs) / len(pairs), "no order": 0.0} | dict(zip(map(str, WEIGHTS), sure, strict=True))
 
