@@ -96,10 +96,29 @@ def test_match_writes_points_and_a_picture(run: Run, model: str, folder: Path):
     given = ["--point", "10,12", "--point", "30 20.5", "--draws", "1", "--model", model, "--json"]
     code, out, _ = run("match", folder / "0.png", folder / "1.png", *given)
     assert code == 0
-    told = json.loads(out)
+    (told,) = json.loads(out)["targets"]
     assert told["points"] == [[10.0, 12.0], [30.0, 20.5]]
-    assert json.loads(Path("matches.json").read_text())["targets"] == told["targets"]
-    assert Path("matches.png").exists()
+    assert json.loads(Path("matches/1.json").read_text())["targets"] == [
+        {key: told[key] for key in ("found", "scores")}
+    ]
+    assert Path("matches/1.png").exists()
+
+
+def test_match_goes_on_and_prepares_once(run: Run, model: str, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    import sys
+
+    from innerlight.methods import get
+
+    module, prepared = sys.modules[get("dift").function.__module__], []
+    plain = module.finder
+    monkeypatch.setattr(module, "finder", lambda *given, **named: prepared.append(1) or plain(*given, **named))
+    given = ["match", folder / "0.png", "--point", "10,12", "--draws", "1", "--model", model, "-o", "out"]
+    assert run(*given, folder / "1.png")[0] == 0
+    code, out, _ = run(*given, folder)
+    assert code == 0
+    assert len(out.splitlines()) == 3
+    assert run(*given, folder)[0] == 0
+    assert prepared == [1, 1]
 
 
 def test_match_refuses_points_it_cannot_read(run: Run, model: str, folder: Path):
@@ -109,6 +128,21 @@ def test_match_refuses_points_it_cannot_read(run: Run, model: str, folder: Path)
     code, _, err = run("match", folder / "0.png", folder / "1.png", "--point", "99,3", "--model", model)
     assert code == 2
     assert "outside" in err
+
+
+def test_maps_go_through_folders_and_go_on(run: Run, model: str, folder: Path):
+    given = ["maps", "a cat on the grass", "--words", "cat", "--model", model, "-o", "out", "--levels", "0.2"]
+    code, out, _ = run(*given, "--image", folder / "0.png", "--json")
+    assert code == 0
+    first = Path("out/0-cat.png").stat().st_mtime_ns
+    code, out, _ = run(*given, "--image", folder, "--json")
+    assert code == 0
+    assert [Path(one["picture"]).name for one in json.loads(out)["maps"]] == ["0.png", "1.png", "2.png"]
+    assert Path("out/0-cat.png").stat().st_mtime_ns == first
+    assert read_label_map(Path("out/2-cat-mask.png")).names == {0: "", 1: "cat"}
+    code, _, err = run("maps", "a cat", "a dog", "--image", folder, "--model", model)
+    assert code == 2
+    assert "one for each of 3 pictures" in err
 
 
 def test_pdm_ranks_and_writes_masks(run: Run, model: str, folder: Path, mask: Path):

@@ -242,7 +242,7 @@ def search_seconds(rounds: int) -> dict[str, float]:
 
 
 def approximate_recall(pictures: int = 20_000, queries: int = 100) -> list[float]:
-    """The share of the exact best ten that the approximate search has, of vectors in heaps, as those of pictures are."""
+    """The share of the exact best ten that approximate search has; vectors lie in heaps, as those of pictures do."""
     generator = torch.Generator().manual_seed(0)
     heaps = torch.randn(pictures // 100, WIDE, generator=generator)
     owners = torch.randint(len(heaps), (pictures + queries,), generator=generator)

@@ -118,7 +118,8 @@ def run_reading(
     ),
     words: Annotated[str | None, typer.Option(help="Words to map, with commas; left out, the nouns.")] = None,
     image: Annotated[
-        list[Path] | None, typer.Option(help="A picture for each prompt; left out, they are drawn.")
+        list[Path] | None,
+        typer.Option(help="A picture for each prompt, or any number, also folders, for one; left out, they are drawn."),
     ] = None,
     model: Model = None,
     seed: Seed = 0,
@@ -128,30 +129,27 @@ def run_reading(
     tokenizer: Tokenizer = None,
     json: Json = False,
 ) -> None:
-    """Pictures, and of each word a heat map, a mask and a peak."""
-    import numpy as np
-
+    """Pictures, and of each word a heat map, a mask and a peak. Given pictures are gone through one by one, and gone on
+    with after a stop.
+    """
+    from innerlight.cli._reading import mapped, write_maps
     from innerlight.cli.models import warn_of_unknown_words
-    from innerlight.files import write_json, write_label_map, write_picture
-    from innerlight.types import LabelMap
+    from innerlight.files import write_json
 
+    asked = [word.strip() for word in words.split(",")] if words else None
     backbone = opened(model, device, dtype, tokenizer)
     warn_of_unknown_words(backbone, prompts)
-    asked = [word.strip() for word in words.split(",")] if words else None
-    found = method.function(backbone, prompts, asked, config, image=image or None, size=sides(size), seed=seed)
+    given: dict[str, Any] = {"size": sides(size), "seed": seed}
+    if image:
+        written, facts = mapped(method, config, backbone, prompts, asked, image, output, given)
+        answer({"written": written, "maps": facts}, json, "\n".join(written))
+        return
+    found = method.function(backbone, prompts, asked, config, **given)
     written, facts = [], []
-    for number, (picture, maps) in enumerate(zip(found.images, found.maps, strict=True)):
-        stem = output / f"{number:03d}"
-        write_picture(picture, stem.with_suffix(".png"), recipe={**found.recipe, "picture": number})
-        written.append(str(stem.with_suffix(".png")))
-        for word, one in maps.items():
-            heat = Path(f"{stem}-{word.replace(' ', '-')}.png")
-            mask = Path(f"{stem}-{word.replace(' ', '-')}-mask.png")
-            write_picture(one.picture(picture), heat)
-            labels = LabelMap(one.mask(found.threshold).astype(np.uint8), {0: "", 1: word})
-            write_label_map(labels, mask)
-            written += [str(heat), str(mask)]
-            facts.append({"picture": number, "word": word, "peak": list(one.peak()), "heat": heat.name})
+    for number in range(len(found.images)):
+        places, told = write_maps(found, number, output / f"{number:03d}")
+        written += places
+        facts += [{"picture": number, **one} for one in told]
     write_json({"maps": facts, "recipe": dict(found.recipe)}, output / "maps.json")
     answer({"written": written, "maps": facts}, json, "\n".join(written))
 
@@ -265,8 +263,8 @@ def run_correspondence(
     config: Any,
     source: Annotated[Path, typer.Argument(help="The picture that the points are of.")],
     targets: Annotated[list[Path], typer.Argument(help="Where to look for them.", metavar="TARGET...")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file; pictures stand beside it.")] = Path(
-        "matches.json"
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for matches and pictures.")] = Path(
+        "matches"
     ),
     point: Annotated[
         list[str] | None,
@@ -281,21 +279,34 @@ def run_correspondence(
     tokenizer: Tokenizer = None,
     json: Json = False,
 ) -> None:
-    """Where points of one picture are in others: JSON, and pictures with lines."""
-    from innerlight.cli._recognising import pictures_of, point_of
+    """Where points of one picture are in others: for each target JSON, and a picture with lines."""
+    from dataclasses import asdict
+
+    from innerlight.cli._recognising import one_by_one, pictures_of, point_of
 
     points = [point_of(one) for one in point] if point else None
     found = pictures_of(targets)
     backbone = opened(model, device, dtype, tokenizer)
-    made = method.function(
-        backbone, source, list(found.values()), points, config, prompt=prompt, size=sides(size), seed=seed
-    )
-    written = [str(path) for path in made.save(output)]
+    given: dict[str, Any] = {"prompt": prompt, "size": sides(size), "seed": seed}
+    finders: list[Any] = []  # made with the first target that is left to do
+
+    def work(name: str, path: Path) -> dict[str, Any]:
+        if not finders:
+            finders.append(method.finder(backbone, source, points, config, **given))
+        made = finders[0](path)
+        (told,) = made.as_json()["targets"]
+        return {"written": [str(place) for place in made.save(output / name)], "points": made.points.tolist(), **told}
+
+    settings = {
+        "model": backbone.hash, "method": method.name, "config": asdict(config), "source": str(source),
+        "points": points, **given,
+    }  # fmt: skip
+    done = one_by_one(found, output, "match", settings, work)
     lines = [
-        f"{name}: {len(made.points)} points, mean score {scores.mean():.3f}"
-        for name, scores in zip(found, made.scores, strict=True)
+        f"{one['written'][0]}: {len(one['points'])} points, mean score {sum(one['scores']) / len(one['scores']):.3f}"
+        for one in done
     ]
-    answer({"written": written, **made.as_json()}, json, "\n".join([*lines, *written]))
+    answer({"targets": done}, json, "\n".join(lines))
 
 
 def run_retrieval(

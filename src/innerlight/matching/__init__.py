@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from innerlight.matching.approximate import search_approximately
 from innerlight.matching.features import Features, checked_points
-from innerlight.matching.matches import Matches
+from innerlight.matching.matches import Finder, Matches, joined
 from innerlight.matching.nearest import mutual, nearest, nearest_cells, similarity
 from innerlight.matching.ranking import Ranking
 from innerlight.matching.store import Entry, Index, Store
@@ -15,11 +15,13 @@ from innerlight.matching.store import Entry, Index, Store
 __all__ = [
     "Entry",
     "Features",
+    "Finder",
     "Index",
     "Matches",
     "Ranking",
     "Store",
     "checked_points",
+    "joined",
     "mutual",
     "nearest",
     "nearest_cells",

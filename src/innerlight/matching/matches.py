@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from innerlight import viz
-from innerlight.files import write_json, write_picture
+from innerlight.files import Source, write_json, write_picture
 from innerlight.types import InputError, Match
 
 
@@ -68,3 +68,17 @@ class Matches:
             written.append(place.with_name(f"{name}.png"))
             write_picture(self.picture(number), written[-1])
         return written
+
+
+Finder = Callable[[Source], Matches]  # of points of one source, in one target after another
+
+
+def joined(matches: Sequence[Matches]) -> Matches:
+    """Matches of the same points in several targets, each of one target, as one."""
+    first = matches[0]
+    return replace(
+        first,
+        targets=[target for one in matches for target in one.targets],
+        found=np.concatenate([one.found for one in matches]),
+        scores=np.concatenate([one.scores for one in matches]),
+    )

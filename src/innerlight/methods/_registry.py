@@ -64,6 +64,13 @@ class Method:
             raise InputError(f"{self.name} is no method of editing; those are {', '.join(names('editing'))}")
         return importlib.import_module(self.function.__module__).part(config)
 
+    def finder(self, *given: Any, **named: Any) -> Any:
+        """Of a method of correspondence what finds a source's points in one target after another."""
+        if self.family != "correspondence":
+            told = ", ".join(names("correspondence"))
+            raise InputError(f"{self.name} is no method of correspondence; those are {told}")
+        return importlib.import_module(self.function.__module__).finder(*given, **named)
+
 
 _registered: dict[str, Method] = {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Literal
@@ -16,7 +16,7 @@ from innerlight.backbones import Backbone, Size
 from innerlight.embedded.recognition import Pair, pair
 from innerlight.embedded.rivals import patches
 from innerlight.files import Source, read_pictures
-from innerlight.matching import Features, Matches, mutual, nearest
+from innerlight.matching import Features, Finder, Matches, joined, mutual, nearest
 from innerlight.methods._registry import Claim, method
 from innerlight.sampling import Run, noisy_features
 from innerlight.types import InputError
@@ -108,26 +108,47 @@ def dift(
     """Where points (n, 2) of the source are in the targets. Without points, of one target: the middles of all cells
     that are each other's nearest. `prompt` says what the pictures show, such as "a photo of a cat".
     """
-    pictures = [*read_pictures(source), *read_pictures(targets)]
-    found: list[Features] = []
+    pictures = read_pictures(targets)
+    if points is None and len(pictures) != 1:
+        raise InputError(f"points: needed for {len(pictures)} targets; only with one target can they be left out")
+    look = finder(backbone, source, points, config, prompt=prompt, size=size, seed=seed)
     with (run or Run()).bar("dift", len(pictures)) as advance:
-        for number, picture in enumerate(pictures):
-            found.append(
-                features(backbone, picture, config, prompt=prompt, size=size, seed=seed + number * config.draws)
-            )
+        found = []
+        for picture in pictures:
+            found.append(look(picture))
             advance()
-    own, *others = found
-    xy = _mutual_points(own, others) if points is None else torch.as_tensor(np.asarray(points, dtype=np.float32))
-    matched = [nearest(own, other, xy) for other in others]
-    recipe = {"model": backbone.name, "model_hash": backbone.hash, "seed": seed, "method": "dift", "prompt": prompt}
-    return Matches(
-        pictures[0],
-        pictures[1:],
-        xy.numpy(),
-        np.stack([places.numpy(force=True) for places, _ in matched]),
-        np.stack([scores.numpy(force=True) for _, scores in matched]),
-        {**recipe, "config": asdict(config)},
-    )
+    return joined(found)
+
+
+def finder(
+    backbone: Backbone,
+    source: Source,
+    points: ArrayLike | None,
+    config: DiftConfig,
+    *,
+    prompt: str = "",
+    size: Size | None = None,
+    seed: int = 0,
+) -> Finder:
+    """What matches one target after another, with the source's features extracted once."""
+    (shown,) = read_pictures(source)
+    own = features(backbone, shown, config, prompt=prompt, size=size, seed=seed)
+    given = None if points is None else torch.as_tensor(np.asarray(points, dtype=np.float32))
+    recipe = {
+        "model": backbone.name, "model_hash": backbone.hash, "seed": seed, "method": "dift", "prompt": prompt,
+        "config": asdict(config),
+    }  # fmt: skip
+
+    def look(target: Source) -> Matches:
+        (picture,) = read_pictures(target)
+        other = features(backbone, picture, config, prompt=prompt, size=size, seed=seed + config.draws)
+        xy = own.centres()[mutual(own, other)[:, 0]].cpu() if given is None else given
+        places, scores = nearest(own, other, xy)
+        return Matches(
+            shown, [picture], xy.numpy(), places.numpy(force=True)[None], scores.numpy(force=True)[None], recipe
+        )
+
+    return look
 
 
 def features(
@@ -138,9 +159,3 @@ def features(
     if t is None:
         t = int(backbone.calibration.get("dift_timestep", TIMESTEP))
     return noisy_features(backbone, image, t, config.site, draws=config.draws, prompt=prompt, size=size, seed=seed)
-
-
-def _mutual_points(source: Features, targets: Sequence[Features]) -> torch.Tensor:
-    if len(targets) != 1:
-        raise InputError(f"points: needed for {len(targets)} targets; only with one target can they be left out")
-    return source.centres()[mutual(source, targets[0])[:, 0]].cpu()

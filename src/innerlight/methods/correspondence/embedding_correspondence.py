@@ -14,7 +14,7 @@ from innerlight.backbones import Backbone, Context, Size
 from innerlight.embedded.recognition import pair
 from innerlight.files import Source, read_pictures
 from innerlight.maps import resize
-from innerlight.matching import Matches, checked_points
+from innerlight.matching import Finder, Matches, checked_points, joined
 from innerlight.methods._registry import Claim, get, method
 from innerlight.sampling import Run
 from innerlight.taps import Columns, Moment, Read, Rows, tapped
@@ -95,36 +95,53 @@ def embedding_correspondence(
 
     It needs no words: `prompt` is not looked at.
     """
+    pictures, told = read_pictures(targets), run or Run()
+    look = finder(backbone, source, points, config, prompt=prompt, size=size, seed=seed, run=told)
+    with told.bar("targets", len(pictures)) as advance:
+        found = []
+        for picture in pictures:
+            found.append(look(picture))
+            advance()
+    return joined(found)
+
+
+def finder(
+    backbone: Backbone,
+    source: Source,
+    points: ArrayLike | None,
+    config: EmbeddingCorrespondenceConfig,
+    *,
+    prompt: str = "",
+    size: Size | None = None,
+    seed: int = 0,
+    run: Run | None = None,
+) -> Finder:
+    """What matches one target after another, with prompts that were optimised once."""
     _check(config)
-    pictures = [*read_pictures(source), *read_pictures(targets)]
+    (shown,) = read_pictures(source)
     if points is None:
         raise InputError("points: this method optimises a prompt for each; name some, as [(x, y), ...]")
-    own, *others = pictures
-    xy = checked_points(torch.as_tensor(np.asarray(points, dtype=np.float32)), (own.height, own.width))
-    generator = torch.Generator().manual_seed(seed)
-    told = run or Run()
-    with told.bar("prompts for points", config.steps) as advance:
-        shares = xy / torch.tensor([own.width, own.height])
-        states = prompts_for_points(backbone, own, shares, config, generator, size, advance)
-    found, scores = [], []
-    with told.bar("targets", len(others)) as advance:
-        for picture in others:
-            maps = locate(backbone, picture, states, config, generator, size)  # (n, rows, columns)
-            peaks, places = maps.flatten(1).max(1)
-            rows, columns = maps.shape[-2:]
-            x, y = (places % columns + 0.5) / columns, (places // columns + 0.5) / rows
-            found.append(torch.stack([x * picture.width, y * picture.height], -1).cpu().numpy())
-            scores.append(peaks.cpu().numpy())
-            advance()
-    recipe = {"model": backbone.name, "model_hash": backbone.hash, "seed": seed, "method": "embedding_correspondence"}
-    return Matches(
-        own,
-        others,
-        xy.numpy(),
-        np.stack(found),
-        np.stack(scores),
-        {**recipe, "prompt": prompt, "config": asdict(config)},
-    )
+    xy = checked_points(torch.as_tensor(np.asarray(points, dtype=np.float32)), (shown.height, shown.width))
+    with (run or Run()).bar("prompts for points", config.steps) as advance:
+        shares, generator = xy / torch.tensor([shown.width, shown.height]), torch.Generator().manual_seed(seed)
+        states = prompts_for_points(backbone, shown, shares, config, generator, size, advance)
+    recipe = {
+        "model": backbone.name, "model_hash": backbone.hash, "seed": seed, "method": "embedding_correspondence",
+        "prompt": prompt, "config": asdict(config),
+    }  # fmt: skip
+
+    def look(target: Source) -> Matches:
+        (picture,) = read_pictures(target)
+        maps = locate(backbone, picture, states, config, torch.Generator().manual_seed(seed + 1), size)
+        peaks, places = maps.flatten(1).max(1)
+        rows, columns = maps.shape[-2:]
+        x, y = (places % columns + 0.5) / columns, (places // columns + 0.5) / rows
+        found = torch.stack([x * picture.width, y * picture.height], -1)
+        return Matches(
+            shown, [picture], xy.numpy(), found.numpy(force=True)[None], peaks.numpy(force=True)[None], recipe
+        )
+
+    return look
 
 
 def prompts_for_points(

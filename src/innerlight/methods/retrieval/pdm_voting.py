@@ -108,8 +108,8 @@ def pdm_voting(
         shown = _seen(backbone, own, config, size, seed)
         inside = cells_of_mask(given, shown.attention.grid)
         advance()
-        for number, picture in enumerate(pictures):
-            other = _seen(backbone, picture, config, size, seed + (number + 1) * config.feature_draws)
+        for picture in pictures:
+            other = _seen(backbone, picture, config, size, seed + config.feature_draws)
             heat = votes(shown.attention, inside, other.attention, config.nearest)
             maps.append(WordMap(word or "", heat.cpu().numpy(), (picture.height, picture.width)))
             scores.append(sureness(shown, inside, other))

@@ -1,0 +1,68 @@
+"""What the reading commands write, and how they go through given pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from innerlight.types import InputError
+
+if TYPE_CHECKING:
+    from innerlight.backbones import Backbone
+    from innerlight.methods import Method
+
+
+def mapped(
+    method: Method,
+    config: Any,
+    backbone: Backbone,
+    prompts: Sequence[str],
+    words: Sequence[str] | None,
+    images: Sequence[Path],
+    output: Path,
+    given: Mapping[str, Any],
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Maps of given pictures, journalled one by one: the files written, and what they show."""
+    from dataclasses import asdict
+
+    from innerlight.cli._recognising import one_by_one, pictures_of
+
+    pictures = pictures_of(images)
+    if len(prompts) not in (1, len(pictures)):
+        raise InputError(f"expected one prompt, or one for each of {len(pictures)} pictures; got {len(prompts)}")
+    texts = dict(zip(pictures, prompts if len(prompts) > 1 else [*prompts] * len(pictures), strict=True))
+
+    def work(name: str, path: Path) -> dict[str, Any]:
+        found = method.function(backbone, texts[name], words, config, image=path, **given)
+        written, facts = write_maps(found, 0, output / name)
+        return {"written": written, "maps": facts}
+
+    settings = {
+        "model": backbone.hash, "method": method.name, "config": asdict(config), "prompts": list(prompts),
+        "words": list(words) if words else None, **given,
+    }  # fmt: skip
+    done = one_by_one(pictures, output, "maps", settings, work)
+    facts = [{"picture": one["picture"], **fact} for one in done for fact in one["maps"]]
+    return [place for one in done for place in one["written"]], facts
+
+
+def write_maps(found: Any, number: int, stem: Path) -> tuple[list[str], list[dict[str, Any]]]:
+    """One picture, and of each word its heat map and mask: the files written, and what they show."""
+    import numpy as np
+
+    from innerlight.files import write_label_map, write_picture
+    from innerlight.types import LabelMap
+
+    picture = found.images[number]
+    places = [Path(f"{stem}.png")]
+    write_picture(picture, places[0], recipe={**found.recipe, "picture": number})
+    facts = []
+    for word, one in found.maps[number].items():
+        heat, mask = (Path(f"{stem}-{word.replace(' ', '-')}{end}.png") for end in ("", "-mask"))
+        write_picture(one.picture(picture), heat)
+        labels = LabelMap(one.mask(found.threshold).astype(np.uint8), {0: "", 1: word})
+        write_label_map(labels, mask)
+        places += [heat, mask]
+        facts.append({"word": word, "peak": list(one.peak()), "heat": heat.name})
+    return [str(place) for place in places], facts
