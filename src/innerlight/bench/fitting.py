@@ -101,27 +101,27 @@ FITS = (
 
 
 def fit(backbone: Backbone, keys: Sequence[str] = (), progress: Progress = lambda done, of: None) -> dict[str, Any]:
-    """The calibration of a model with the best value of each setting, or of those named, and what each value gave; a
-    setting is fitted with those before it in place.
+    """The best value of each setting, or of those named, and under "fitted" what each value gave; a setting is fitted
+    with those before it in place.
     """
     known = [one.key for one in FITS]
     if unknown := sorted(set(keys) - set(known)):
         raise NotFoundError(f"no setting {unknown[0]!r} is fitted; those are {', '.join(known)}")
-    calibration: dict[str, Any] = dict(backbone.calibration)
+    found: dict[str, Any] = {"fitted": {}}
     chosen = [one for one in FITS if not keys or one.key in keys]
     total, done = sum(len(one.values) * one.scenes for one in chosen), 0
     for one in chosen:
         means: dict[float, float] = {}
         for value in one.values:
-            tried = replace(backbone, calibration={**calibration, one.key: value})
+            tried = replace(backbone, calibration={**backbone.calibration, **found, one.key: value})
             scores = []
             for seed in range(DEVELOPMENT, DEVELOPMENT + one.scenes):
                 scores.append(one.score(tried, seed))
                 done += 1
                 progress(done, total)
             means[value] = float(np.mean([score for score in scores if score is not None]))
-        calibration[one.key] = max(means, key=lambda value: means[value])
+        found[one.key] = max(means, key=lambda value: means[value])
         told = {"by value": {f"{value:g}": round(mean, 4) for value, mean in means.items()}}
         seeds = f"{DEVELOPMENT}..{DEVELOPMENT + one.scenes - 1}"
-        calibration["fitted"] = {**calibration.get("fitted", {}), one.key: {**told, "seeds": seeds}}
-    return calibration
+        found["fitted"][one.key] = {**told, "seeds": seeds}
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,13 +38,14 @@ def fit(
     """Fit the settings of methods that belong to the model that ships, and write them into its calibration."""
     from innerlight.backbones import WEIGHTS, load
     from innerlight.bench.fitting import fit as found
-    from innerlight.files import write_json
+    from innerlight.files import read_json, write_json
 
-    calibration = found(load(), keys or (), progress("fitting"))
+    fitted = found(load(), keys or (), progress("fitting"))
     for place in (folder / "calibration.json", WEIGHTS / "pocket" / "calibration.json"):
-        write_json(calibration, place)
-    told = {key: value for key, value in calibration.items() if key not in ("vocabulary", "fitted")}
-    answer(calibration, json, ", ".join(f"{key} {value}" for key, value in told.items()))
+        there: Any = read_json(place) if place.exists() else {}
+        write_json({**there, **fitted, "fitted": {**there.get("fitted", {}), **fitted["fitted"]}}, place)
+    told = {key: value for key, value in fitted.items() if key != "fitted"}
+    answer(fitted, json, ", ".join(f"{key} {value:g}" for key, value in told.items()))
 
 
 @app.command()

@@ -73,7 +73,7 @@ def open_trained(runs: Path, calibration: Mapping[str, Any] | None = None) -> Ba
 
 def calibrate(runs: Path, progress: Progress = lambda done, of: None) -> dict[str, Any]:
     """Defaults of the model, fitted on development seeds: the guidance under which the judge finds most of what
-    captions of one thing ask for. Also the words that it was trained on.
+    captions of one thing ask for. Also the words that it was trained on. What else was fitted is kept.
     """
     judge = trained_judge(runs / "judge")
     if judge is None:
@@ -94,16 +94,20 @@ def calibrate(runs: Path, progress: Progress = lambda done, of: None) -> dict[st
         shares[guidance] = float(np.mean(found))
     progress(len(GUIDANCES), len(GUIDANCES))
     best = max(shares, key=lambda guidance: shares[guidance])
+    path = runs / "calibration.json"
+    kept: Any = read_json(path) if path.exists() else {}
     calibration = {
+        **kept,
         "steps": STEPS,
         "guidance": best,
         "vocabulary": words_of(open_scenes(runs / "data")),
         "fitted": {
+            **kept.get("fitted", {}),
             "seeds": f"{DEVELOPMENT}..{DEVELOPMENT + CALIBRATED_ON - 1}",
             "by guidance": {str(guidance): share for guidance, share in shares.items()},
         },
     }
-    write_json(calibration, runs / "calibration.json")
+    write_json(calibration, path)
     return calibration
 
 

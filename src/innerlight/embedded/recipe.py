@@ -52,7 +52,7 @@ COARSE_STEPS = 7_500  # of the UNet's, at half size
 
 SCHEDULES = {
     "vae": Schedule(steps=11_000, batch=16, rate=2e-3),
-    "unet": Schedule(steps=21_500, batch=32, rate=7e-4, average=0.999, sample_steps=250, turn=COARSE_STEPS),
+    "unet": Schedule(steps=21_000, batch=32, rate=7e-4, average=0.999, sample_steps=250, turn=COARSE_STEPS),
     "towers": Schedule(steps=3_000, batch=128, rate=1e-3),
     "judge": Schedule(steps=5_600, batch=24, rate=2e-3),
 }

@@ -1,4 +1,4 @@
-"""Two pictures or many: features to matches and rankings. Pure functions: no model, no files.
+"""Two pictures or many: features to matches and rankings. No model; the index alone touches the disk.
 
 Points are (x, y) in pixels of their picture, (0, 0) its upper left corner; pixel centres lie at .5.
 """
