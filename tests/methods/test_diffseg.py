@@ -118,3 +118,14 @@ def test_what_cannot_be_is_refused(small: Backbone, picture: np.ndarray):
         diffseg(small, picture, DiffsegConfig(anchors=99), size=SIZE)
     with pytest.raises(InputError, match="threshold"):
         diffseg(small, picture, DiffsegConfig(threshold=0.0), size=SIZE)
+
+
+def test_more_names_than_a_prompt_holds_take_more_passes(
+    small: Backbone, picture: np.ndarray, counted: Callable[..., Any]
+):
+    names = ["cat", "dog", *(f"thing{number}" for number in range(40))]
+    with counted(small) as rows:
+        found = diffseg(small, picture, DiffsegConfig(threshold=0.0003), names=names, size=SIZE)
+    assert len(rows) > 2
+    assert set(rows) == {1}
+    assert set(found.labels[0].names.values()) <= set(names)

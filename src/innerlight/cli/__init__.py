@@ -7,7 +7,7 @@ import sys
 import typer
 
 from innerlight import __version__
-from innerlight.cli import bench, demo, embedded, evidence, indexing, models, world
+from innerlight.cli import bench, demo, embedded, evidence, indexing, models, scoring, world
 from innerlight.cli._methods import MethodGroup
 from innerlight.types import InnerlightError
 
@@ -28,6 +28,7 @@ app.command("invert")(models.invert)
 app.command("rerun")(models.rerun)
 app.command("index")(indexing.index)
 app.command("find")(indexing.find)
+app.command("score")(scoring.score)
 app.command("methods")(models.methods)
 app.command("bench")(bench.run)
 app.command("evidence")(evidence.show)

@@ -43,6 +43,17 @@ def other_configs(also: Sequence[str], settings: Sequence[str], first: Method) -
     return [get(name).config(**given) for name, given in chosen.items()]
 
 
+def values_of(texts: Sequence[str], method: Method) -> dict[str, Any]:
+    """The values of `--set setting=value`, of one method."""
+    found = {}
+    for text in texts:
+        key, mark, value = text.partition("=")
+        if not mark:
+            raise InputError(f"--set: expected setting=value, got {text!r}")
+        found[key.strip().replace("-", "_")] = _value(method, key.strip().replace("-", "_"), value)
+    return found
+
+
 def swept(texts: Sequence[str], method: Method) -> dict[str, list[Any]]:
     """The values of `--sweep setting=value,value`."""
     found = {}

@@ -30,6 +30,7 @@ from innerlight.bench.data.preparing import (
     size_of,
 )
 from innerlight.bench.data.protocols import PROTOCOLS, InstanceProtocol, PointsProtocol, Protocol, SegmentationProtocol
+from innerlight.bench.data.scoring import Report, score_set
 from innerlight.bench.data.spair import SPAIR_18, open_spair
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "PreparedLabels",
     "PreparedPair",
     "Protocol",
+    "Report",
     "Search",
     "SegmentationItem",
     "SegmentationProtocol",
@@ -72,6 +74,7 @@ __all__ = [
     "prepare_frame",
     "prepare_labels",
     "prepare_pair",
+    "score_set",
     "searches",
     "size_of",
 ]

@@ -136,16 +136,31 @@ def attention(backbone: Backbone, latents: Tensor, config: DiffsegConfig) -> Ten
 
 def _named(backbone: Backbone, latents: Tensor, labels: object, names: Sequence[str]) -> dict[int, str]:
     """For each segment the name with the most text attention inside: levels weigh the same, each map has length 1."""
-    prompt = " and ".join(f"a {name}" for name in names)
     read = Read("*.text", "probabilities", rows="cond", reduce=HeadMean(), keep="sum", pool="grid")
-    with torch.no_grad():
-        seen = probe(backbone, latents, 300, read, prompts=prompt, noise=None)
-    tokens = seen.context.tokens[0][0]
     regions = torch.as_tensor(labels)
     votes = torch.zeros(len(names), int(regions.max()) + 1)
-    for grid, values in seen[read].items():
-        for number, name in enumerate(names):
-            word = values[0][:, list(tokens_of_word(tokens, name))].mean(1).view(grid)
-            fine = resize(word / word.norm(), (regions.shape[0], regions.shape[1])).cpu()
-            votes[number] += torch.bincount(regions.flatten().long(), fine.flatten(), len(votes[0]))
+    for group in _prompts(backbone, names):
+        with torch.no_grad():
+            seen = probe(backbone, latents, 300, read, prompts=_told(names, group), noise=None)
+        tokens = seen.context.tokens[0][0]
+        for grid, values in seen[read].items():
+            for number in group:
+                word = values[0][:, list(tokens_of_word(tokens, names[number]))].mean(1).view(grid)
+                fine = resize(word / word.norm(), (regions.shape[0], regions.shape[1])).cpu()
+                votes[number] += torch.bincount(regions.flatten().long(), fine.flatten(), len(votes[0]))
     return {label: names[int(best)] for label, best in enumerate(votes.argmax(0))}
+
+
+def _prompts(backbone: Backbone, names: Sequence[str]) -> list[list[int]]:
+    """Numbers of names, as many in a prompt as it has room for."""
+    groups: list[list[int]] = [[]]
+    for number in range(len(names)):
+        longer = _told(names, [*groups[-1], number])
+        if groups[-1] and backbone.embed(longer).tokens[0][0].fits < len(longer):
+            groups.append([])
+        groups[-1].append(number)
+    return groups
+
+
+def _told(names: Sequence[str], group: Sequence[int]) -> str:
+    return " and ".join(f"a {names[number]}" for number in group)

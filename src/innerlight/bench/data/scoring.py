@@ -1,0 +1,214 @@
+"""A method on a published data set, by a protocol: item by item, kept as they come, scored at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from innerlight.backbones import Backbone
+from innerlight.bench.data.items import DataSet, PointPair, SegmentationItem
+from innerlight.bench.data.preparing import Search, prepare_frame, prepare_labels, prepare_pair, searches
+from innerlight.bench.data.protocols import InstanceProtocol, PointsProtocol, Protocol, SegmentationProtocol
+from innerlight.files import Manifest
+from innerlight.methods import Method
+from innerlight.metrics import (
+    ClassCounts,
+    PairErrors,
+    assigned_counts,
+    average_precision,
+    boundary_iou,
+    cluster_table,
+    distances,
+    matched_per_image,
+    pck,
+    recall_at,
+)
+from innerlight.types import InputError
+
+FAMILIES = {SegmentationProtocol: "segmentation", PointsProtocol: "correspondence", InstanceProtocol: "retrieval"}
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Scores with everything that decides them."""
+
+    protocol: str
+    method: str
+    items: int
+    scores: Mapping[str, float]
+
+    def __str__(self) -> str:
+        told = "\n".join(f"{name}: {value:.4f}" for name, value in self.scores.items())
+        return f"{self.protocol}\n{self.method}, {self.items} items\n{told}"
+
+
+def score_set(
+    backbone: Backbone,
+    method: Method,
+    config: Any,
+    data: DataSet[Any],
+    protocol: Protocol,
+    folder: Path,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    progress: Progress = lambda done, of: None,
+) -> Report:
+    """Run a method on the items of a set, the first `limit` if one is given. What each gave is kept in `folder`:
+    stopped and run again, it goes on.
+    """
+    family = FAMILIES[type(protocol)]
+    if method.family != family:
+        raise InputError(f"{protocol.name} scores methods of {family}, {method.name} is one of {method.family}")
+    work, scored = _ways(backbone, method, config, protocol, seed)
+    items: Sequence[Any] = searches(data, protocol) if isinstance(protocol, InstanceProtocol) else data
+    items = items[:limit]
+    settings = {
+        "set": data.name, "split": data.split, "protocol": str(protocol), "method": method.name,
+        "config": asdict(config), "model": backbone.hash, "seed": seed,
+    }  # fmt: skip
+    with Manifest.open(folder / f"{protocol.name}-{method.name}.jsonl", task="score", settings=settings) as manifest:
+        for number in range(len(items)):
+            progress(number, len(items))
+            if not manifest.done(str(number)):
+                manifest.record(str(number), **work(items[number]))
+        progress(len(items), len(items))
+        results = [dict(manifest.result(str(number))) for number in range(len(items))]
+    return Report(str(protocol), method.name, len(results), scored(results))
+
+
+Work = Callable[[Any], dict[str, Any]]
+Scored = Callable[[Sequence[Mapping[str, Any]]], dict[str, float]]
+
+
+def _ways(backbone: Backbone, method: Method, config: Any, protocol: Protocol, seed: int) -> tuple[Work, Scored]:
+    """How an item is worked on, and how all of them are scored."""
+    if isinstance(protocol, SegmentationProtocol):
+        _refuse_set_matching(method, protocol)
+        return lambda item: _segmented(backbone, method, config, item, protocol, seed), _segmentation_scores
+    if isinstance(protocol, PointsProtocol):
+        return (
+            lambda pair: _matched(backbone, method, config, pair, protocol, seed),
+            lambda results: _point_scores(results, protocol),
+        )
+    return (
+        lambda search: _searched(backbone, method, config, search, protocol, seed),
+        lambda results: _instance_scores(results, protocol),
+    )
+
+
+# Segments
+
+
+def _refuse_set_matching(method: Method, protocol: SegmentationProtocol) -> None:
+    if protocol.matching == "set":
+        raise InputError(
+            f"{protocol.name} matches clusters over the whole set, but the segments of {method.name} are each "
+            "picture's own; use a protocol that matches in each picture, or by names"
+        )
+    if protocol.matching == "names" and method.name != "diffseg":
+        raise InputError(f"{protocol.name} wants named segments; of the methods only diffseg names them")
+
+
+def _segmented(
+    backbone: Backbone, method: Method, config: Any, item: SegmentationItem, protocol: SegmentationProtocol, seed: int
+) -> dict[str, Any]:
+    prepared, truth = prepare_labels(item, protocol), item.labels()
+    named = {"names": item.classes} if protocol.matching == "names" else {}
+    found = method.function(backbone, prepared.picture, config, seed=seed, **named).labels[0]
+    if protocol.matching == "names":
+        numbers = {name: number for number, name in enumerate(item.classes)}
+        labels = np.array([numbers[found.names[k]] for k in range(int(found.labels.max()) + 1)])[found.labels]
+    else:
+        labels = found.labels.astype(np.int64)
+    if protocol.scored == "original":
+        labels = prepared.framing.labels_back(labels, 0)
+    else:
+        truth = prepared.labels
+    table = cluster_table(
+        truth, labels, protocol.classes, max(protocol.classes, int(labels.max()) + 1), protocol.ignore
+    )
+    if protocol.matching == "names":
+        counts = assigned_counts(table, np.arange(table.shape[1]))
+    else:
+        counts = matched_per_image(table, by="iou" if protocol.by == "IoU" else "hits")
+    return {
+        "hits": counts.hits.tolist(), "false_positives": counts.false_positives.tolist(),
+        "misses": counts.misses.tolist(),
+    }  # fmt: skip
+
+
+def _segmentation_scores(results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    counts = reduce(add, (ClassCounts(**{name: np.array(values) for name, values in one.items()}) for one in results))
+    return {"accuracy": counts.accuracy, "mean IoU": counts.mean_iou}
+
+
+# Points
+
+
+def _matched(
+    backbone: Backbone, method: Method, config: Any, pair: PointPair, protocol: PointsProtocol, seed: int
+) -> dict[str, Any]:
+    prepared = prepare_pair(pair, protocol)
+    if not len(prepared.source_points):
+        return {"distances": [], "size": prepared.size, "category": pair.category}
+    found = method.function(
+        backbone, prepared.source, prepared.target, prepared.source_points, config,
+        prompt=f"a photo of a {pair.category}", seed=seed,
+    ).found[0]  # fmt: skip
+    there = prepared.target_framing.points_back(found)
+    return {"distances": distances(there, pair.seen()[1]).tolist(), "size": prepared.size, "category": pair.category}
+
+
+def _point_scores(results: Sequence[Mapping[str, Any]], protocol: PointsProtocol) -> dict[str, float]:
+    pairs = [PairErrors(np.array(one["distances"]), one["size"], one["category"]) for one in results]
+    shares = pck(pairs, protocol.alphas, protocol.averaging)
+    return {f"PCK@{alpha:g}": float(share) for alpha, share in zip(protocol.alphas, shares, strict=True)}
+
+
+# Individuals
+
+
+def _searched(
+    backbone: Backbone, method: Method, config: Any, search: Search, protocol: InstanceProtocol, seed: int
+) -> dict[str, Any]:
+    reference = prepare_frame(search.reference, protocol)
+    targets = [prepare_frame(frame, protocol) for frame in search.targets]
+    found = method.function(
+        backbone, reference.picture, [one.picture for one in targets], config, mask=reference.mask,
+        word=search.reference.category, seed=seed,
+    )  # fmt: skip
+    if protocol.task == "retrieval":
+        return {"scores": found.scores.tolist(), "right": list(search.right)}
+    mask, true = found.mask(0), targets[0].mask
+    return {
+        "instance": search.reference.instance, "shared": int((mask & true).sum()), "either": int((mask | true).sum()),
+        "boundary": boundary_iou(mask, true),
+    }  # fmt: skip
+
+
+def _instance_scores(results: Sequence[Mapping[str, Any]], protocol: InstanceProtocol) -> dict[str, float]:
+    if protocol.task == "retrieval":
+        ties = "worst" if protocol.ties == "pessimistic" else "average"
+        pairs = [(np.array(one["scores"]), np.array(one["right"])) for one in results]
+        return {
+            "mean average precision": float(np.mean([average_precision(s, right, ties) for s, right in pairs])),
+            "R@1": float(np.mean([recall_at(1, scores, right) for scores, right in pairs])),
+        }
+    pooled: dict[Any, list[tuple[int, int]]] = {}
+    for number, one in enumerate(results):
+        key = {"pair": number, "object": one["instance"], "set": ""}[protocol.pooling]
+        pooled.setdefault(key, []).append((one["shared"], one["either"]))
+    ious = [sum(a for a, _ in own) / max(sum(b for _, b in own), 1) for own in pooled.values()]
+    return {
+        f"IoU pooled by {protocol.pooling}": float(np.mean(ious)),
+        "boundary IoU": float(np.mean([one["boundary"] for one in results])),
+    }
