@@ -43,6 +43,11 @@ def lines() -> list[Line]:
     edit = ("edit", "a cat", "a dog", "--steps", "2", "--size", "64", "-o", "{}/edited", "-m", "{}/model")
     again = ("-m", "{}/model", "-o", "{}/again.png")
     back = ("invert", "{}/picture.png", "--steps", "2", "-o", "{}/new.safetensors", "-m", "{}/model")
+    shown = "{}/picture.png"
+
+    def to(place: str) -> tuple[str, ...]:
+        return "-o", f"{{}}/{place}", "-m", "{}/model"
+
     return [
         Line("no such folder", ("inspect", "{}/nowhere"), "nowhere"),
         Line("a folder without a model", ("inspect", "{}/empty"), "model_index.json"),
@@ -103,6 +108,25 @@ def lines() -> list[Line]:
         Line("a broken inversion", (*edit, "--inversion", "{}/broken.safetensors"), "broken.safetensors"),
         Line("again without a recipe", ("rerun", "{}/picture.png", *again), "no recipe"),
         Line("again from half a recipe", ("rerun", "{}/half.json", *again), "lacks"),
+        Line("segments of no picture", ("segment", "{}/nothing.png", *to("s1")), "nothing.png"),
+        Line("segments of a broken picture", ("segment", "{}/broken.png", *to("s2")), "1 of 1 pictures"),
+        Line("segments by a method that matches", ("segment", shown, "--method", "dift", *to("s3")), "emerdiff"),
+        Line("borders moved by magic", ("segment", shown, "--refine", "magic", *to("s4")), "graph_cut"),
+        Line("more clusters than cells", ("emerdiff", shown, "--clusters", "999", "--fast", *to("s5")), "clusters"),
+        Line("names of segments that have none", ("emerdiff", shown, "--names", "cat", *to("s6")), "diffseg"),
+        Line("a point that is none", ("match", shown, shown, "--point", "middle", *to("m1")), "30,40"),
+        Line("a point outside", ("match", shown, shown, "--point", "500,3", *to("m2")), "outside"),
+        Line("prompts for no points", ("embedding-correspondence", shown, shown, *to("m3")), "points"),
+        Line("nobody to look for", ("pdm", shown, shown, *to("r1")), "mask"),
+        Line("a mask of another size", ("pdm", shown, shown, "--mask", "{}/small.png", *to("r2")), "(64, 96)"),
+        Line("an index of no pictures", ("index", "{}/empty", *to("i1")), "no picture"),
+        Line(
+            "a search without an index",
+            ("find", shown, "-i", "{}/empty", "--word", "cat", *to("f1")),
+            "innerlight index",
+        ),
+        Line("an unknown data set", ("score", "imagenet", "{}/empty", "--method", "diffseg", *to("d1")), "pascal_voc"),
+        Line("a data set that is not there", ("score", "spair", "{}/empty", "--method", "dift", *to("d2")), "SPair"),
         Line("a prompt far too long is drawn", ("generate", "cat " * 400, *draw[2:]), "new.png", code=0),
         Line("a prompt of odd letters is drawn", ("generate", "катé 🐱 <x>", *draw[2:]), "new.png", code=0),
         Line("an empty prompt is drawn", ("generate", "", *draw[2:]), "new.png", code=0),
@@ -117,6 +141,7 @@ def _make(folder: Path) -> None:
     save_pipeline(blank("sd15"), model, half=False)
     (folder / "empty").mkdir()
     Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(folder / "picture.png")
+    Image.fromarray(np.full((8, 8), 255, np.uint8)).save(folder / "small.png")
     write_recipe({"method": "generate", "prompts": ["a cat"]}, folder / "half.json")
     (folder / "broken.png").write_bytes((folder / "picture.png").read_bytes()[:40])
     (folder / "broken.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}")
