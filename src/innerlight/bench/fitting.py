@@ -88,8 +88,8 @@ def _present(backbone: Backbone, seed: int) -> float | None:
 FITS = (
     Fit("dift_timestep", (51, 101, 151, 201, 261, 321, 401, 501), _points("dift"), 80),
     Fit("diffseg_threshold", (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1), _segments, 60),
-    Fit("emerdiff_strength", (1.0, 3.0, 10.0, 30.0), _drawn, 8),
-    Fit("emerdiff_clusters", (6, 10, 14, 20), _drawn, 8),
+    Fit("emerdiff_clusters", (6, 10, 14, 20), _drawn, 6),
+    Fit("emerdiff_strength", (1.0, 3.0, 10.0, 30.0), _drawn, 6),
     Fit("pdm_threshold", (0.5, 0.6, 0.7, 0.8, 0.9), _marked("pdm"), 24),
     Fit("pdm_voting_threshold", (0.1, 0.2, 0.3, 0.5, 0.7), _marked("pdm_voting"), 24),
     Fit(
