@@ -191,11 +191,13 @@ def test_willow_points(tmp_path: Path):
 
 def test_willow_with_its_list_beside_the_folder(tmp_path: Path):
     make_willow(tmp_path)
+    keys = open_pf_willow(tmp_path).keys
     listed = tmp_path / "PF-dataset" / "test_pairs_pf.csv"
     listed.rename(tmp_path / listed.name)
+    assert open_pf_willow(tmp_path).keys == keys
     read_all(open_pf_willow(tmp_path))
     (tmp_path / listed.name).rename(tmp_path / "PF-dataset" / "test_pairs.csv")
-    read_all(open_pf_willow(tmp_path / "PF-dataset"))
+    assert open_pf_willow(tmp_path / "PF-dataset").keys == keys
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -147,7 +148,7 @@ def _same_half(view: View) -> Heads:
     return view[name if name in view.moment.rows.names else f"{SOURCE}.cond"]
 
 
-class _Masks:
+class _Masks(ABC):
     """Where the thing is, in the source and in the target; inside asks inside, outside asks outside."""
 
     reads: dict[str, Read]
@@ -156,12 +157,12 @@ class _Masks:
         self.reads = {}
         self.last: Tensor | None = None  # (n, h, w), of the target
 
-    def watch(self, step: Step, seen: Tap) -> None:
-        """Before each pass."""
+    def watch(self, step: Step, seen: Tap) -> None:  # noqa: B027 - optional
+        """Before each pass: nothing, where masks are given."""
 
+    @abstractmethod
     def at(self, stream: str, grid: Grid) -> Tensor:
         """(n, cells) at a site's grid."""
-        raise NotImplementedError
 
     def bias(self, view: View) -> Tensor:
         """(n, 1, queries, keys): keys on the query's own side. A query that would have none may ask them all."""

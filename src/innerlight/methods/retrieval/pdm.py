@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from functools import cache
 
 import numpy as np
 import torch.nn.functional as F
@@ -13,12 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from innerlight.backbones import Backbone, Size
-from innerlight.embedded.recognition import hunt
-from innerlight.embedded.rivals import attempt_of, hunted
 from innerlight.files import Source, read_pictures
 from innerlight.maps import WordMap
 from innerlight.matching import Ranking
-from innerlight.methods._registry import Claim, method
+from innerlight.methods._registry import method
+from innerlight.methods.retrieval._claims import claims_of
 from innerlight.sampling import Appearance, Run, appearance
 from innerlight.sampling.appearance import positions_of, shown_in
 
@@ -33,46 +31,7 @@ class PdmConfig:
     threshold: float | None = None  # where a target shows the thing, of the same; None: the model's own, else 0.7
 
 
-@cache
-def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]] | None:
-    """A thing in pictures that all show others of its class, by the method and by its rivals."""
-    asked = hunt(seed, backbone.size[0])
-    if asked is None:
-        return None
-    gallery = [one.picture for one in asked.gallery]
-    found = pdm(backbone, asked.reference.picture, gallery, mask=asked.mask, word=asked.category, seed=seed)
-    arms = {"method": attempt_of(found, asked), **hunted(backbone, asked, seed, found.threshold)}
-    return {arm: own.measures(asked) for arm, own in arms.items()}
-
-
-def _score(measure: str) -> Callable[[Backbone, int], dict[str, float] | None]:
-    def score(backbone: Backbone, seed: int) -> dict[str, float] | None:
-        arms = _arms(backbone, seed)
-        return {arm: own[measure] for arm, own in arms.items() if measure in own} if arms else None
-
-    return score
-
-
-RANKERS = ("features' mean", "colours", "the word alone", "at random")
-CLAIMS = (
-    Claim(
-        "pdm.retrieval_map",
-        "pictures that show this thing come before those that show its like (average precision)",
-        RANKERS, _score("retrieval_map"),
-    ),
-    Claim("pdm.r1", "the first picture shows this thing", RANKERS, _score("r1")),
-    Claim(
-        "pdm.miou", "beside its like, this thing is marked (mean IoU)", ("features' mean", "the word alone"),
-        _score("miou"),
-    ),
-    Claim(
-        "pdm.biou", "beside its like, this thing is marked (boundary IoU)", ("features' mean", "the word alone"),
-        _score("biou"),
-    ),
-)  # fmt: skip
-
-
-@method(family="retrieval", paper="arXiv:2405.18025", claims=CLAIMS)
+@method(family="retrieval", paper="arXiv:2405.18025", claims=claims_of("pdm"))
 def pdm(
     backbone: Backbone,
     reference: Source,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 
 import numpy as np
 import torch
@@ -14,12 +13,11 @@ from PIL import Image
 from torch import Tensor
 
 from innerlight.backbones import Backbone, Size
-from innerlight.embedded.recognition import hunt
-from innerlight.embedded.rivals import attempt_of, hunted
 from innerlight.files import Source, read_pictures
 from innerlight.maps import WordMap, resize
 from innerlight.matching import Features, Ranking, nearest_cells
-from innerlight.methods._registry import Claim, method
+from innerlight.methods._registry import method
+from innerlight.methods.retrieval._claims import claims_of
 from innerlight.sampling import Appearance, Run, appearance, noisy_features
 from innerlight.sampling.appearance import cells_of_mask, one_mask
 from innerlight.types import InputError
@@ -44,46 +42,7 @@ class _Picture:
     features: Features  # on the attention's grid
 
 
-@cache
-def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]] | None:
-    """A thing in pictures that all show others of its class, by the method and by its rivals."""
-    asked = hunt(seed, backbone.size[0])
-    if asked is None:
-        return None
-    gallery = [one.picture for one in asked.gallery]
-    found = pdm_voting(backbone, asked.reference.picture, gallery, mask=asked.mask, word=asked.category, seed=seed)
-    arms = {"method": attempt_of(found, asked), **hunted(backbone, asked, seed, found.threshold)}
-    return {arm: own.measures(asked) for arm, own in arms.items()}
-
-
-def _score(measure: str) -> Callable[[Backbone, int], dict[str, float] | None]:
-    def score(backbone: Backbone, seed: int) -> dict[str, float] | None:
-        arms = _arms(backbone, seed)
-        return {arm: own[measure] for arm, own in arms.items() if measure in own} if arms else None
-
-    return score
-
-
-RANKERS = ("features' mean", "colours", "the word alone", "at random")
-CLAIMS = (
-    Claim(
-        "pdm_voting.retrieval_map",
-        "pictures that show this thing come before those that show its like (average precision)",
-        RANKERS, _score("retrieval_map"),
-    ),
-    Claim("pdm_voting.r1", "the first picture shows this thing", RANKERS, _score("r1")),
-    Claim(
-        "pdm_voting.miou", "beside its like, this thing is marked (mean IoU)", ("features' mean", "the word alone"),
-        _score("miou"),
-    ),
-    Claim(
-        "pdm_voting.biou", "beside its like, this thing is marked (boundary IoU)", ("features' mean", "the word alone"),
-        _score("biou"),
-    ),
-)  # fmt: skip
-
-
-@method(family="retrieval", paper="arXiv:2405.18025", claims=CLAIMS)
+@method(family="retrieval", paper="arXiv:2405.18025", claims=claims_of("pdm_voting"))
 def pdm_voting(
     backbone: Backbone,
     reference: Source,
