@@ -51,7 +51,7 @@ def _score(config: EmbeddingCorrespondenceConfig) -> Callable[[Backbone, int], d
         asked = pair(seed, "within", backbone.size[0])
         if asked is None or len(asked.names) < POINTS:
             return None
-        asked = asked.only(np.random.default_rng(seed).choice(len(asked.names), POINTS, replace=False))
+        asked = asked.only(np.random.default_rng(seed).choice(len(asked.names), POINTS, replace=False).tolist())
         both, xy = (asked.source.picture, asked.target.picture), asked.points
         arms = {
             "method": embedding_correspondence(backbone, *both, xy, config, seed=seed).found[0],
