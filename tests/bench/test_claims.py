@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from innerlight.backbones import Backbone, blank
-from innerlight.bench.claims import run_claims, source_hash
+from innerlight.bench.claims import run_claims, settings_of, source_hash
 from innerlight.bench.evidence import faults
 from innerlight.methods import Claim, Method, _registry, get
 from innerlight.types import InputError
@@ -57,7 +57,17 @@ def test_a_second_run_goes_on(backbone: Backbone, method: Method, tmp_path: Path
     other = replace(backbone, hash="another")
     run_claims(other, ["daam"], scenes=4, folder=tmp_path)
     assert len(asked) == 6, "another model, other scores"
+    run_claims(replace(other, calibration={"pdm_threshold": 0.5}), ["daam"], scenes=4, folder=tmp_path)
+    assert len(asked) == 6, "a setting of another method, the same scores"
+    run_claims(replace(other, calibration={"guidance": 3.0}), ["daam"], scenes=4, folder=tmp_path)
+    assert len(asked) == 10, "a setting of all methods, other scores"
     assert len(source_hash(method)) == 12
+
+
+def test_settings_belong_to_the_longest_name_of_a_method():
+    told = {"pdm_threshold": 0.5, "pdm_voting_threshold": 0.2, "guidance": 6.0, "vocabulary": ["cat"]}
+    assert settings_of(told, ("pdm", "colours")) == {"pdm_threshold": 0.5, "guidance": 6.0}
+    assert settings_of(told, ("pdm_voting",)) == {"pdm_voting_threshold": 0.2, "guidance": 6.0}
 
 
 def test_too_few_scenes_are_refused(backbone: Backbone, method: Method, tmp_path: Path):

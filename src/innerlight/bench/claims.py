@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,12 +66,22 @@ def judge_hash() -> str:
     return hash_files([JUDGE]) if JUDGE.exists() else ""
 
 
+def settings_of(calibration: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:
+    """What a model's calibration says of some methods, and of all alike: not what belongs to other methods."""
+    known = sorted(names(), key=len, reverse=True)  # pdm_voting_threshold is not a setting of pdm
+
+    def owner(key: str) -> str | None:
+        return next((name for name in known if key.startswith(f"{name}_")), None)
+
+    told = {key: value for key, value in calibration.items() if key not in ("vocabulary", "fitted")}
+    return {key: value for key, value in told.items() if owner(key) in (None, *wanted)}
+
+
 def _scores(backbone: Backbone, method: Method, claim: Claim, count: int, folder: Path) -> list[dict[str, Any]]:
     """One result a seed: scores by arm, or {} where the claim dropped the scene."""
-    own = {key: value for key, value in backbone.calibration.items() if key not in ("vocabulary", "fitted")}
     settings = {
         "claim": claim.id, "method": source_hash(method), "model": backbone.hash, "judge": judge_hash(),
-        "calibration": own,
+        "calibration": settings_of(backbone.calibration, (method.name, *claim.baselines)),
     }  # fmt: skip
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     path = folder / f"{claim.id}-{digest}.jsonl"
