@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Any
 
@@ -17,8 +18,8 @@ from torch import Tensor, nn
 from innerlight.backbones.context import Context
 from innerlight.backbones.noise import NoiseLevels
 from innerlight.files import Source, read_pictures
-from innerlight.prompts import Tokens, tokenise
-from innerlight.taps import Moment, Sites, at_moment
+from innerlight.prompts import LearnedWord, Tokens, scattered, tokenise, with_names
+from innerlight.taps import Moment, Site, Sites, View, Write, at_moment, tapped
 from innerlight.taps.moment import now
 from innerlight.types import InnerlightError, InputError
 
@@ -36,13 +37,55 @@ class TextEncoder:
     tokenizer: Any
     model: Any
     layer: int | None = None  # None: the last, after the final norm
+    learned: Mapping[int, Tensor] = field(default_factory=dict)  # (tokens, d) or (places, tokens, d), by first id
+
+    def cut(self, text: str) -> Tokens:
+        """`text` as tokens."""
+        return tokenise(self.tokenizer, text, {id: vectors.shape[-2] for id, vectors in self.learned.items()})
+
+    def knowing(self, words: Sequence[LearnedWord], vectors: Sequence[Tensor]) -> TextEncoder:
+        """The same with words of one's own, and what they stand for here."""
+        tokenizer, ids = with_names(self.tokenizer, words)
+        own = {ids[word.name]: values for word, values in zip(words, vectors, strict=True)}
+        return replace(self, tokenizer=tokenizer, learned={**self.learned, **own})
 
     def read(self, tokens: Sequence[Tokens], device: torch.device) -> tuple[Tensor, Tensor | None]:
-        """States (n, positions, width), and the pooled, projected state where the network has one."""
-        ids = torch.tensor([list(one.ids) for one in tokens], device=device)
-        found = self.model(ids, output_hidden_states=self.layer is not None)
+        """States (n, positions, width), and the pooled, projected state where the network has one. A word with
+        vectors for each place stands for their mean.
+        """
+        rows = {}
+        for first, vectors in self.learned.items():
+            mean = vectors if vectors.ndim == 2 else vectors.mean(0)
+            rows |= {first + number: vector for number, vector in enumerate(mean)}
+        return self._run(_ids(tokens, device), rows)
+
+    def read_placed(self, tokens: Sequence[Tokens], device: torch.device, places: int) -> Tensor:
+        """States (n, places, positions, width), as each place reads them, in one pass."""
+        ids = _ids(tokens, device)
+        first = min(self.learned, default=len(self.tokenizer))
+        apart = len(self.tokenizer) - first  # ids of one place and the next
+        own = torch.cat([torch.where(ids >= first, ids + place * apart, ids) for place in range(places)])
+        rows = {}
+        for id, vectors in self.learned.items():
+            for place, values in enumerate(vectors if vectors.ndim == 3 else vectors.expand(places, -1, -1)):
+                rows |= {id + place * apart + number: vector for number, vector in enumerate(values)}
+        return self._run(own, rows)[0].unflatten(0, (places, len(tokens))).transpose(0, 1)
+
+    def _run(self, ids: Tensor, rows: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
+        # a pooled state may be looked for at the largest id, so the network is shown none beyond its own
+        shown = ids.masked_fill(torch.isin(ids, torch.tensor(list(rows), device=ids.device)), 0) if rows else ids
+        with scattered(self.model.get_input_embeddings(), rows, spelt=ids) if rows else nullcontext():
+            found = self.model(shown, output_hidden_states=self.layer is not None)
         states = found.last_hidden_state if self.layer is None else found.hidden_states[self.layer]
         return states.float(), getattr(found, "text_embeds", None)
+
+    def places_in(self, tokens: Tokens) -> bool:
+        """Does a word stand there that means something else at each place?"""
+        return any(vectors.ndim == 3 and id in tokens.ids for id, vectors in self.learned.items())
+
+
+def _ids(tokens: Sequence[Tokens], device: torch.device) -> Tensor:
+    return torch.tensor([list(one.ids) for one in tokens], device=device)
 
 
 @dataclass(eq=False)
@@ -60,6 +103,7 @@ class Backbone:
     calibration: Mapping[str, Any] = field(default_factory=dict)
     empty_is_zero: bool = False  # of the context of "no prompt": SDXL was trained so
     hash: str = ""
+    learned: tuple[LearnedWord, ...] = ()  # words that its prompts may hold beside the tokenizer's own
 
     @property
     def device(self) -> torch.device:
@@ -157,19 +201,24 @@ class Backbone:
 
     # Prompts
 
-    def embed(self, prompts: str | Sequence[str], size: Size | None = None) -> Context:
-        """The context of prompts, one row each, for pictures of `size`."""
+    def embed(self, prompts: str | Sequence[str], size: Size | None = None, *, gradient: bool = False) -> Context:
+        """The context of prompts, one row each, for pictures of `size`; with `gradient`, to the vectors of words that
+        are learned.
+        """
         texts = [prompts] if isinstance(prompts, str) else list(prompts)
         if not texts or not all(isinstance(text, str) for text in texts):
             raise InputError(f"prompts: expected one string or several, got {prompts!r:.60}")
-        cut = [[tokenise(encoder.tokenizer, text) for encoder in self.texts] for text in texts]
-        with torch.no_grad():
-            read = [
-                encoder.read([row[number] for row in cut], self._text_device(encoder))
-                for number, encoder in enumerate(self.texts)
-            ]
-        states = torch.cat([states.to(self.device) for states, _ in read], dim=-1)
-        context = Context(states, tuple(tuple(row) for row in cut))
+        cut = [[encoder.cut(text) for text in texts] for encoder in self.texts]
+        each = list(zip(self.texts, cut, strict=True))
+        with torch.set_grad_enabled(gradient):
+            read = [encoder.read(tokens, self._text_device(encoder)) for encoder, tokens in each]
+            context = Context(_side_by_side([states for states, _ in read], self.device), tuple(zip(*cut, strict=True)))
+            if any(encoder.places_in(one) for encoder, tokens in each for one in tokens):
+                apart = [
+                    encoder.read_placed(tokens, self._text_device(encoder), len(self.places))
+                    for encoder, tokens in each
+                ]
+                context = context.with_placed(_side_by_side(apart, self.device))
         return self._complete(context, read[-1][1], size or self.size)
 
     def unconditional(self, count: int = 1, size: Size | None = None) -> Context:
@@ -185,6 +234,39 @@ class Backbone:
         del pooled, size
         return context
 
+    @property
+    def places(self) -> tuple[Site, ...]:
+        """Where the network reads its prompt, in the order of execution."""
+        return tuple(site for site in self.sites.values() if site.kind == "text")
+
+    def knowing(self, *words: LearnedWord) -> Backbone:
+        """The same model, whose prompts may hold these words; nothing of this one is changed."""
+        for word in words:
+            self._refuse_unfit(word)
+        texts = [
+            encoder.knowing(words, [word.vectors[number] for word in words])
+            for number, encoder in enumerate(self.texts)
+        ]
+        calibration = dict(self.calibration)
+        if "vocabulary" in calibration:
+            calibration["vocabulary"] = [*calibration["vocabulary"], *(word.name for word in words)]
+        own = {"texts": tuple(texts), "calibration": calibration, "learned": (*self.learned, *words)}
+        return type(self)(**{**vars(self), **own})
+
+    def _refuse_unfit(self, word: LearnedWord) -> None:
+        widths = [encoder.model.get_input_embeddings().embedding_dim for encoder in self.texts]
+        given = [vectors.shape[-1] for vectors in word.vectors]
+        if given != widths:
+            raise InputError(
+                f"{word.name}: it has vectors of {_listed(given)}, tokens of {self.name} have {_listed(widths)}; it "
+                "was learned on another kind of model"
+            )
+        if word.places not in (None, len(self.places)):
+            raise InputError(
+                f"{word.name}: it has vectors for {word.places} places, {self.name} reads its prompt at "
+                f"{len(self.places)}; it was learned on another kind of model"
+            )
+
     # The network
 
     def denoise(
@@ -197,7 +279,7 @@ class Backbone:
         if len(context) != len(latents):
             raise InputError(f"context: expected {len(latents)} rows, one for each latent, got {len(context)}")
         times = torch.as_tensor(t, device=latents.device).expand(len(latents))
-        with at_moment(moment or now_or(latents)):
+        with at_moment(moment or now_or(latents)), self._placed(context):
             raw = self.unet(
                 latents.to(self.dtype),
                 times,
@@ -205,6 +287,24 @@ class Backbone:
                 **self._told(context, extra),
             ).sample
         return self.levels.noise_of(raw.float(), latents, times, self.prediction)
+
+    @contextmanager
+    def _placed(self, context: Context) -> Iterator[None]:
+        """While open, each text attention reads states of its own, where a context has such."""
+        if context.placed is None:
+            yield
+            return
+        placed = context.placed.to(self.dtype)
+
+        def own(place: int) -> Callable[[View], Tensor]:
+            return lambda view: placed[list(view.writes), place]
+
+        writes = [
+            Write(site.name, "context", own(place), name="a prompt that differs from place to place")
+            for place, site in enumerate(self.places)
+        ]
+        with tapped(self.sites, *writes):
+            yield
 
     def _told(self, context: Context, extra: Mapping[str, Any]) -> dict[str, Any]:
         """All that the UNet is given beside states: what the family wants to know, and `extra`."""
@@ -267,6 +367,15 @@ def _place(module: Any, default: torch.device) -> torch.device:
     return (
         torch.device(place) if place is not None else next(module.parameters(), torch.empty(0, device=default)).device
     )
+
+
+def _side_by_side(states: Sequence[Tensor], device: torch.device) -> Tensor:
+    """What several encoders say of one prompt, as one width."""
+    return torch.cat([one.to(device) for one in states], dim=-1)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return " and ".join(map(str, numbers))
 
 
 def _finite(values: Tensor, who: str) -> Tensor:

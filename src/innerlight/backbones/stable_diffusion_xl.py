@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ class StableDiffusionXL(Backbone):
         assert pooled is not None, "SDXL's second encoder projects its pooled state"
         sizes = torch.tensor([[*size, 0, 0, *size]], dtype=torch.float32, device=self.device)
         count = len(context)
-        return Context(context.states, context.tokens, pooled.float().to(self.device), sizes.repeat(count, 1))
+        return replace(context, pooled=pooled.float().to(self.device), sizes=sizes.repeat(count, 1))
 
     def _added(self, context: Context) -> dict[str, Any]:
         assert context.pooled is not None

@@ -6,6 +6,7 @@ Places in a text are characters, `text[start:end]`; places among tokens are posi
 from __future__ import annotations
 
 from innerlight.prompts.alignment import Alignment, aligned, refined_words, replaced_words
+from innerlight.prompts.learned import LearnedWord, with_names
 from innerlight.prompts.phrases import Phrase, noun_phrases
 from innerlight.prompts.scattering import scattered
 from innerlight.prompts.tokens import Tokens, tokenise, tokens_of_word
@@ -13,6 +14,7 @@ from innerlight.prompts.words import Unknown, unknown_words, words_of
 
 __all__ = [
     "Alignment",
+    "LearnedWord",
     "Phrase",
     "Tokens",
     "Unknown",
@@ -24,5 +26,6 @@ __all__ = [
     "tokenise",
     "tokens_of_word",
     "unknown_words",
+    "with_names",
     "words_of",
 ]

@@ -22,11 +22,12 @@ _reading: ContextVar[Tensor | None] = ContextVar("tokens that an embedding is re
 
 
 @contextmanager
-def scattered(embedding: nn.Module, rows: Rows) -> Iterator[None]:
+def scattered(embedding: nn.Module, rows: Rows, spelt: Tensor | None = None) -> Iterator[None]:
     """While open, tokens of these ids get these vectors (d,) wherever `embedding` is called, in this thread.
 
     All other positions are as they were, to the bit; gradients flow to the vectors; ids may lie beyond the table. Of
-    nested blocks the inner one decides about an id that both name.
+    nested blocks the inner one decides about an id that both name. `spelt` are the ids that are meant where the
+    network is shown others in their place.
     """
     _refuse_unfit(embedding, rows)
     merged = {**_open.get().get(embedding, {}), **rows}
@@ -34,7 +35,8 @@ def scattered(embedding: nn.Module, rows: Rows) -> Iterator[None]:
     def known_ids(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, Any] | None:
         if _open.get().get(embedding) is not merged:
             return None  # another thread, or a block further in that has our rows too
-        (ids,) = args or named.values()
+        (shown,) = args or named.values()
+        ids = shown if spelt is None else spelt
         _reading.set(ids)
         return (ids.masked_fill(_among(ids, merged), 0),), {}
 

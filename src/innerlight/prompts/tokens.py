@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from innerlight.prompts.phrases import Phrase
@@ -34,27 +35,30 @@ class Tokens:
         return len(self.text) - len(self.truncated)
 
 
-def tokenise(tokenizer: Any, text: str) -> Tokens:
+def tokenise(tokenizer: Any, text: str, takes: Mapping[int, int] = MappingProxyType({})) -> Tokens:
     """`text` by a tokenizer of transformers, with offsets in `text` as it is written.
 
     A character that becomes several tokens is the span of each; an accent typed by itself belongs to its letter.
+    `takes`: ids of learned words that take several tokens, whose ids follow each other.
     """
     _refuse_unreadable(tokenizer, text)
     read = tokenizer(
         text, padding="max_length", truncation=True, max_length=tokenizer.model_max_length,
         return_offsets_mapping=True, return_special_tokens_mask=True, return_overflowing_tokens=True,
     )  # fmt: skip
-    pieces = [
-        [None if mark else offset for offset, mark in zip(*row, strict=True)]
-        for row in zip(read["offset_mapping"], read["special_tokens_mask"], strict=True)
-    ]
-    overflow = (offset for row in pieces[1:] for offset in row if offset is not None)
-    cut = next((start for start, _ in overflow), len(text))
+    rows = zip(read["input_ids"], read["offset_mapping"], read["special_tokens_mask"], strict=True)
+    pieces = [(id, span) for row in rows for id, span, mark in zip(*row, strict=True) if not mark]
+    pieces = [(id + number, span) for id, span in pieces for number in range(takes.get(id, 1))]
+    room = tokenizer.model_max_length - 2
+    inside, beyond = pieces[:room], pieces[room:]
+    cut = beyond[0][1][0] if beyond else len(text)
+    filled = room - len(inside)
+    ids = [tokenizer.bos_token_id, *(id for id, _ in inside), tokenizer.eos_token_id]
     return Tokens(
         text=text,
-        ids=tuple(read["input_ids"][0]),
-        spans=_whole_characters(text[:cut], pieces[0]),
-        end=read["special_tokens_mask"][0].index(1, 1),
+        ids=(*ids, *[tokenizer.pad_token_id] * filled),
+        spans=(None, *_whole_characters(text[:cut], [span for _, span in inside]), None, *[None] * filled),
+        end=len(inside) + 1,
         truncated=text[cut:],
     )
 
@@ -96,9 +100,9 @@ def _refuse_unreadable(tokenizer: Any, text: str) -> None:
         ) from error
 
 
-def _whole_characters(text: str, offsets: Sequence[Characters | None]) -> tuple[Characters | None, ...]:
+def _whole_characters(text: str, offsets: Sequence[Characters]) -> tuple[Characters | None, ...]:
     """Offsets without blanks at their ends, and with the accents that were merged into the letter before them."""
-    trimmed = [None if offset is None else _trimmed(text, *offset) for offset in offsets]
+    trimmed = [_trimmed(text, *offset) for offset in offsets]
     starts = {span[0] for span in trimmed if span}
     return tuple(span and (span[0], _accents_end(text, span[1], starts)) for span in trimmed)
 

@@ -224,5 +224,6 @@ def recipe_of(
         "guidance": float(guidance.weight),
         "terms": [repr(term) for term in guidance.terms],
         "dtype": str(backbone.dtype).removeprefix("torch."),
+        **({"learned": {word.name: word.hash for word in backbone.learned}} if backbone.learned else {}),
         **rest,
     }
