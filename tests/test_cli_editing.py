@@ -258,6 +258,10 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
         ("edit", CAT, DOG, "--with", "masactrl", "--set", "masactrl.begin=1"),
         "begin",
     ),
+    "a setting that is none of the method": (
+        ("edit", CAT, DOG, "--with", "masactrl", "--set", "masactrl.seed=3"),
+        "masactrl has no setting 'seed'; it has start, ",
+    ),
     "a setting that is no number": (
         ("edit", CAT, DOG, "--with", "masactrl", "--set", "masactrl.start=late"),
         "start",

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from innerlight.files import read_label_map, write_labels, write_picture
+from innerlight.cli._recognising import mask_of, one_by_one, pictures_of, write_ranking
+from innerlight.files import Manifest, read_label_map, write_labels, write_picture
+from innerlight.maps import WordMap
+from innerlight.matching import Ranking
+from innerlight.types import InputError
 from innerlight.world import render, sample, truth
 
 Run = Callable[..., tuple[int, str, str]]
@@ -92,6 +98,122 @@ def test_other_settings_do_not_mix(run: Run, model: str, folder: Path):
     assert "begun with other settings" in err
 
 
+def gone_through(pictures: list[Path], worked_on: list[str]) -> list[dict[str, Any]]:
+    """Pictures worked on into `out`, where each result is the picture's bytes."""
+
+    def work(name: str, path: Path) -> dict[str, Any]:
+        worked_on.append(str(path))
+        if b"broken" in path.read_bytes():
+            raise InputError(f"{path} is broken")
+        place = Path("out") / f"{name}.png"
+        place.write_bytes(path.read_bytes())
+        return {"written": str(place)}
+
+    return one_by_one(pictures_of(pictures), Path("out"), "copy", {}, work)
+
+
+@pytest.fixture
+def cats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Pictures of one stem, in folders of their own."""
+    monkeypatch.chdir(tmp_path)
+    for name in "ABC":
+        Path(name).mkdir()
+        Path(name, "cat.png").write_bytes(name.encode())
+    return [Path(name, "cat.png") for name in "ABC"]
+
+
+def stop(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def shown(done: list[dict[str, Any]]) -> list[str]:
+    """What stands now where the results of pictures are said to be."""
+    return [Path(one["written"]).read_text() for one in done]
+
+
+def test_pictures_of_one_stem_do_not_take_each_others_results(cats: list[Path]):
+    seen: list[str] = []
+    assert shown(gone_through(cats[1:2], seen)) == ["B"]
+    assert shown(gone_through(cats[:1], seen)) == ["A"]
+    assert shown(gone_through(cats, seen)) == ["A", "B", "C"]
+    assert [one["picture"] for one in gone_through(cats[::-1], seen)] == ["C/cat.png", "B/cat.png", "A/cat.png"]
+    assert seen == ["B/cat.png", "A/cat.png", "C/cat.png"]
+    assert {path.name for path in Path("out").glob("*.png")} == {"cat.png", "cat-2.png", "cat-3.png"}
+
+
+def test_a_picture_is_known_by_any_spelling_of_its_path(cats: list[Path], monkeypatch: pytest.MonkeyPatch):
+    seen: list[str] = []
+    gone_through([cats[0], Path("B/../A/cat.png"), Path("A"), cats[0].absolute()], seen)
+    assert gone_through([cats[0].absolute()], seen)[0]["picture"] == str(cats[0].absolute())
+    assert seen == ["A/cat.png"]
+
+
+def test_a_picture_that_changed_is_done_again_in_its_place(cats: list[Path]):
+    seen: list[str] = []
+    gone_through(cats[:2], seen)
+    for content in ("X", "A"):  # another picture, and the first one again
+        cats[0].write_text(content)
+        assert shown(gone_through(cats[:2], seen)) == [content, "B"]
+    cats[0].touch()
+    assert shown(gone_through(cats[:2], seen)) == ["A", "B"]
+    assert seen == ["A/cat.png", "B/cat.png", "A/cat.png", "A/cat.png"]
+    assert {path.name for path in Path("out").glob("*.png")} == {"cat.png", "cat-2.png"}
+
+
+def test_a_picture_that_cannot_be_read_has_no_result_of_before(cats: list[Path]):
+    seen: list[str] = []
+    gone_through(cats, seen)
+    cats[0].write_text("broken")
+    cats[1].unlink()
+    with pytest.raises(InputError, match=r"2 of 3 pictures .* A/cat.png is broken; There is no file B/cat.png"):
+        gone_through(cats, seen)
+    cats[0].write_text("A")
+    assert shown(gone_through([cats[0], cats[2]], seen)) == ["A", "C"]
+    assert seen[3:] == ["A/cat.png", "A/cat.png"]
+
+
+def test_a_picture_that_changed_has_no_result_while_it_is_done_again(cats: list[Path], monkeypatch: pytest.MonkeyPatch):
+    gone_through(cats[:1], [])
+    cats[0].write_text("X")
+    with monkeypatch.context() as patch:
+        patch.setattr(Manifest, "record", stop)  # when the result is written, but not journalled
+        with pytest.raises(KeyboardInterrupt):
+            gone_through(cats[:1], [])
+    cats[0].write_text("A")
+    assert shown(gone_through(cats[:1], [])) == ["A"]
+
+
+def test_results_are_not_written_over_the_pictures(cats: list[Path]):
+    Path("out").mkdir()
+    Path("out/cat.png").write_text("A")
+    with pytest.raises(InputError, match=r"--output: .* would be written over out/cat.png"):
+        gone_through([Path("out")], [])
+    assert Path("out/cat.png").read_text() == "A"
+
+
+def test_dots_do_not_make_results_one(run: Run, model: str, folder: Path):
+    for number in (0, 1):
+        (folder / f"{number}.png").rename(folder / f"frame.000{number}.png")
+    (folder / "2.png").unlink()
+    code, out, _ = run("segment", folder, "-o", "out", "--model", model, "--json")
+    assert code == 0
+    written = [one["written"] for one in json.loads(out)["pictures"]]
+    assert written[1] == [f"out/frame.0001{end}" for end in (".png", ".json", "-overlay.png")]
+    assert written[0][0] == "out/frame.0000.png"
+    code, out, _ = run("match", folder / "frame.0000.png", folder, "--point", "9,9", "--draws", "1", "--model", model)
+    assert code == 0
+    assert {path.name for path in Path("matches").glob("*.json")} == {"frame.0000.json", "frame.0001.json"}
+
+
+def test_match_notices_another_source(run: Run, model: str, folder: Path):
+    given = ["match", folder / "0.png", folder / "1.png", "--point", "9,9", "--draws", "1", "--model", model]
+    assert run(*given)[0] == 0
+    (folder / "0.png").write_bytes((folder / "2.png").read_bytes())
+    code, _, err = run(*given)
+    assert code == 2
+    assert "begun with other settings: source_sha256" in err
+
+
 def test_match_writes_points_and_a_picture(run: Run, model: str, folder: Path):
     given = ["--point", "10,12", "--point", "30 20.5", "--draws", "1", "--model", model, "--json"]
     code, out, _ = run("match", folder / "0.png", folder / "1.png", *given)
@@ -145,6 +267,15 @@ def test_maps_go_through_folders_and_go_on(run: Run, model: str, folder: Path):
     assert "one for each of 3 pictures" in err
 
 
+def test_maps_do_not_take_one_prompt_for_another(run: Run, model: str, folder: Path):
+    given = ["maps", "a cat", "a dog", "--model", model, "-o", "out"]
+    pictures = [folder / "0.png", folder / "1.png"]
+    assert run(*given, "--image", pictures[0], "--image", pictures[1])[0] == 0
+    code, _, err = run(*given, "--image", pictures[1], "--image", pictures[0])
+    assert code == 2
+    assert "begun with other settings: prompts" in err
+
+
 def test_pdm_ranks_and_writes_masks(run: Run, model: str, folder: Path, mask: Path):
     code, out, _ = run("pdm", folder / "0.png", folder, "--mask", mask, "--model", model, "--json")
     assert code == 0
@@ -172,6 +303,94 @@ def test_index_and_find(run: Run, model: str, folder: Path, mask: Path):
     code, _, err = run("find", folder / "0.png", "-i", "store", "--mask", mask)
     assert code == 2
     assert "was made with model" in err
+    (folder / "1.png").unlink()
+    code, out, err = run("find", folder / "0.png", "-i", "store", "--mask", mask, "--model", model)
+    assert code == 0
+    assert len(out.splitlines()) == 2
+    assert "left out 1.png: it is not there any more; index again" in err
+    (folder / os.fsdecode(b"caf\xe9.png")).write_bytes((folder / "0.png").read_bytes())
+    code, out, err = run("index", folder, "-o", "store", "--model", model)
+    assert (code, out.strip()) == (0, "store: 2 pictures, 0 of them new; 1 gone: 1.png")
+    assert "left out caf" in err
+    assert json.loads(run("index", folder, "-o", "store", "--model", model, "--json")[1])["total"] == 2
+
+
+def test_masks_are_of_all_that_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    one, number = Image.new("RGB", (6, 4)), 30
+    maps = [WordMap("cat", np.eye(2, dtype=np.float32), (4, 6))] * number
+    made = Ranking(one, np.ones((4, 6), bool), [one] * number, np.arange(number) / 100, maps, 0.7, {})
+    names = [f"{k % 2}/{k // 2}.png" for k in range(number)]
+    write_ranking(made, names, Path("all"), json=True)
+    write_ranking(made, names, Path("some"), json=True, count=5)
+    assert len(list(Path("all").glob("*-mask.png"))) == number
+    assert sorted(path.name for path in Path("some").glob("*-mask.png")) == [f"{k:03d}-mask.png" for k in range(25, 30)]
+    with Image.open("all/ranking.png") as whole, Image.open("some/ranking.png") as part:
+        assert whole.height > part.height
+    told = json.loads(Path("some/ranking.json").read_text())["ranking"]
+    assert [row["name"] for row in told] == names[::-1]
+
+
+def saved(image: Image.Image, name: str = "mask.png", **options: Any) -> Path:
+    image.save(name, **options)
+    return Path(name)
+
+
+def indexed(values: list[list[int]]) -> Image.Image:
+    """Indices under a palette whose first colour is the lightest."""
+    image = Image.fromarray(np.array(values, np.uint8))
+    image.putpalette([255, 255, 255, 0, 0, 0, 0, 0, 90])
+    return image
+
+
+def row(*values: int | tuple[int, ...]) -> Image.Image:
+    return Image.fromarray(np.array([values], np.uint8))
+
+
+MASKS: dict[str, tuple[Callable[[], Path], list[list[bool]]]] = {
+    "indices are not 0": (lambda: saved(indexed([[0, 1, 2]])), [[False, True, True]]),
+    "a transparent index": (lambda: saved(indexed([[0, 1, 2]]), transparency=1), [[False, False, True]]),
+    "numbers in grey": (lambda: saved(row(0, 1, 7)), [[False, True, True]]),
+    "many numbers in grey": (
+        lambda: saved(Image.fromarray(np.array([[0, 1, 300]], np.uint16))),
+        [[False, True, True]],
+    ),
+    "one bit": (lambda: saved(row(0, 255).convert("1")), [[False, True]]),
+    "grey with a soft edge": (
+        lambda: saved(row(0, 60, 127, 128, 255)),
+        [[False, False, False, True, True]],
+    ),
+    "16 bits with a soft edge": (
+        lambda: saved(Image.fromarray(np.array([[0, 900, 30000, 40000, 65535]], np.uint16))),
+        [[False, False, False, True, True]],
+    ),
+    "colours": (lambda: saved(row((0, 0, 90), (0, 255, 0), (255, 255, 255))), [[False, True, True]]),
+    "white on transparent": (
+        lambda: saved(row((255, 255, 255, 0), (255, 255, 255, 90), (255, 255, 255, 255))),
+        [[False, False, True]],
+    ),
+    "white on black, transparent around": (
+        lambda: saved(row((255, 255, 255, 0), (0, 0, 0, 255), (255, 255, 255, 255))),
+        [[False, False, True]],
+    ),
+    "grey and alpha": (lambda: saved(row((255, 0), (255, 255), (40, 255))), [[False, True, False]]),
+    "a photograph": (lambda: saved(Image.new("L", (2, 1), 20), "mask.jpg"), [[False, False]]),
+    "white in WebP": (lambda: saved(Image.new("RGB", (2, 1), "white"), "mask.webp"), [[True, True]]),
+}
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_a_mask_is_read_as_it_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str):
+    monkeypatch.chdir(tmp_path)
+    drawn, expected = MASKS[kind]
+    assert np.array_equal(np.asarray(mask_of(drawn())), expected)
+
+
+def test_score_refuses_settings_that_are_none_of_the_method(run: Run, model: str):
+    for setting in ("seed=3", "guidance=2", "negative=a"):
+        code, _, err = run("score", "spair", ".", "--method", "dift", "--set", setting, "--model", model)
+        assert code == 2
+        assert f"dift has no setting '{setting.partition('=')[0]}'; it has timestep, " in err
 
 
 @pytest.mark.parametrize(

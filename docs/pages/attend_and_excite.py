@@ -77,8 +77,11 @@ print(f"source and picture {rows[False]}, with a gradient {rows[True]}")
 # Limits
 # ------
 #
-# A cell that looks at a word is not yet a thing: what the model cannot draw does not appear. The
-# model that ships draws two different things badly. No star came of it above, and this page shows
-# no more than that the method changes the picture and the maps. `innerlight bench
-# attend_and_excite` measures whether both things are there more often. A given picture can be
-# passed too, but moving its latents takes it away from what it was.
+# A cell that looks at a word is not yet a thing: what the model cannot draw does not appear. No
+# star came of it above. On the model that ships the method has no effect that counts: of two things
+# both are there in 0.25 of 137 pictures with it and in 0.26 without (`innerlight bench
+# attend_and_excite`). One reason can be seen in its loss. The authors multiply attention by 100
+# before the softmax over words; here the tokens that fill a prompt up are looked at more than the
+# nouns, so that a noun's share is nearly 0 almost everywhere, where there is no gradient to follow:
+# in two of the first five prompts of the claim the picture hardly changed. `temperature` sets that
+# factor. A given picture can be passed too, but moving its latents takes it away from what it was.

@@ -69,8 +69,8 @@ voted.picture(names, columns=5)
 #
 # What is compared can be extracted once. `index` keeps a vector and a grid of patches for each
 # picture of a folder, may be stopped at any moment, and refuses to go on with another model.
-# `find` compares the vectors of all, which is PDM's own score, and looks at the patches of the
-# best hundred.
+# `find` compares the vectors of all, which without a word is PDM's own score, and looks at the
+# patches of the best hundred.
 
 import tempfile
 from pathlib import Path

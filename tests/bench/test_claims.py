@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from innerlight.backbones import Backbone, blank
-from innerlight.bench.claims import run_claims, settings_of, source_hash
+from innerlight.bench.claims import _scored_by, run_claims, settings_of, source_hash
 from innerlight.bench.evidence import faults
 from innerlight.methods import Claim, Method, _registry, get
 from innerlight.types import InputError
@@ -62,6 +62,15 @@ def test_a_second_run_goes_on(backbone: Backbone, method: Method, tmp_path: Path
     run_claims(replace(other, calibration={"guidance": 3.0}), ["daam"], scenes=4, folder=tmp_path)
     assert len(asked) == 10, "a setting of all methods, other scores"
     assert len(source_hash(method)) == 12
+
+
+def test_the_hash_is_also_of_tasks_and_rivals(monkeypatch: pytest.MonkeyPatch):
+    path = Path(get("pdm").function.__code__.co_filename)
+    told = _scored_by(path, "innerlight.methods.retrieval._")
+    assert {"innerlight.methods.retrieval._claims", "innerlight.embedded.rivals"} <= told
+    before, plain = source_hash(get("pdm")), Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: plain(path) + b"#" * (path.name == "rivals.py"))
+    assert source_hash(get("pdm")) != before
 
 
 def test_settings_belong_to_the_longest_name_of_a_method():

@@ -126,11 +126,79 @@ def test_pending_sees_what_is_recorded_meanwhile(tmp_path: Path):
 
 
 def test_settings_that_differ_are_named_and_nothing_is_changed(tmp_path: Path):
-    opened(tmp_path / "m.jsonl").close()
+    with opened(tmp_path / "m.jsonl") as manifest:
+        manifest.record("a")
     before = (tmp_path / "m.jsonl").read_bytes()
     with pytest.raises(InputError, match=r"seed is 'absent' there, 1 here; steps is 25 there, 50 here"):
         Manifest.open(tmp_path / "m.jsonl", task="edit", settings=SETTINGS | {"steps": 50, "seed": 1})
     assert (tmp_path / "m.jsonl").read_bytes() == before
+
+
+def test_a_journal_without_results_takes_other_settings(tmp_path: Path):
+    Manifest.open(tmp_path / "m.jsonl", task="edit", settings={"steps": 5}).close()
+    with opened(tmp_path / "m.jsonl") as manifest:
+        manifest.record("a")
+    assert Manifest.read(tmp_path / "m.jsonl", task="edit") == (SETTINGS, {"a": {}})
+    with opened(tmp_path / "m.jsonl") as manifest:
+        manifest.forget("a")
+    Manifest.open(tmp_path / "m.jsonl", task="edit", settings={"steps": 9}).close()
+    assert Manifest.read(tmp_path / "m.jsonl", task="edit") == ({"steps": 9}, {})
+    with pytest.raises(InputError, match="of task 'edit', not 'find'"):
+        Manifest.open(tmp_path / "m.jsonl", task="find", settings={"steps": 9})
+
+
+def test_what_is_taken_back_is_done_again(tmp_path: Path):
+    with opened(tmp_path / "m.jsonl") as manifest:
+        for key in "abc":
+            manifest.record(key, time=1)
+        manifest.forget("a")
+        assert list(manifest.pending("abc")) == ["a"]
+        with pytest.raises(NotFoundError, match="'a' is not recorded"):
+            manifest.forget("a")
+    with opened(tmp_path / "m.jsonl") as manifest:
+        assert list(manifest.results) == ["b", "c"]
+        manifest.record("a", time=2)
+        assert list(manifest.results) == ["b", "c", "a"]
+    with opened(tmp_path / "m.jsonl") as manifest:
+        assert list(manifest.results) == ["b", "c", "a"]
+        assert manifest.result("a") == {"time": 2}
+    with pytest.raises(InputError, match="is closed"):
+        manifest.forget("b")
+
+
+def test_a_journal_is_read_while_another_process_writes_it(tmp_path: Path):
+    path = tmp_path / "manifest.jsonl"
+    worker = start_worker(tmp_path, 100_000)
+    try:
+        while len(recorded(path)) < 5:
+            time.sleep(0.01)
+        settings, results = Manifest.read(path, task="square")
+    finally:
+        worker.kill()
+        worker.wait()
+        assert worker.stdout
+        worker.stdout.close()
+    assert settings == {}
+    assert len(results) >= 5
+    assert results["3"] == {"square": 9}
+
+
+def test_reading_changes_nothing_and_says_what_it_cannot_read(tmp_path: Path):
+    path = tmp_path / "m.jsonl"
+    with pytest.raises(NotFoundError, match="no file"):
+        Manifest.read(path, task="edit")
+    with opened(path) as manifest:
+        manifest.record("a")
+    torn = path.read_bytes() + b'{"key": "b", "resu'
+    path.write_bytes(torn)
+    assert Manifest.read(path, task="edit") == (SETTINGS, {"a": {}})
+    assert path.read_bytes() == torn
+    with pytest.raises(InputError, match="of task 'edit', not 'find'"):
+        Manifest.read(path, task="find")
+    for text in (b"", b"dear diary\n", b'{"innerlight manifest": 1, "settings": [], "task": "edit"}\n'):
+        path.write_bytes(text)
+        with pytest.raises(InputError, match="is no manifest"):
+            Manifest.read(path, task="edit")
 
 
 def test_settings_of_equal_json_are_the_same(tmp_path: Path):

@@ -53,8 +53,10 @@ def test_an_endless_threshold_leaves_one_segment():
     assert torch.allclose(found, rows.mean(0, keepdim=True))
 
 
-def test_a_tiny_threshold_returns_the_anchors():
-    rows, anchors = distributions(36, 36), torch.tensor([3, 17, 30])
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_a_tiny_threshold_returns_the_anchors(kind: torch.dtype):
+    """Also where rounding puts a row at more than that from itself."""
+    rows, anchors = distributions(36, 36).to(kind), torch.tensor([3, 17, 30])
     assert torch.equal(merge(rows, anchors, 1e-9, passes=1), rows[anchors])
     assert torch.allclose(merge(rows, anchors, 1e-9, passes=4), rows[anchors])
 

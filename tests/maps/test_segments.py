@@ -66,6 +66,15 @@ def test_what_is_written_is_read_again(found: Segments, tmp_path: Path):
     assert told["recipe"] == {"method": "by hand"}
 
 
+@pytest.mark.parametrize(
+    ("given", "stem"),
+    [("frame.0001", "frame.0001"), ("frame.0001.png", "frame.0001"), ("A.JSON", "A"), ("v1.5", "v1.5")],
+)
+def test_dots_are_part_of_the_name(found: Segments, tmp_path: Path, given: str, stem: str):
+    written = [place.name for place in found.save(tmp_path / given)]
+    assert written == [f"{stem}.png", f"{stem}.json", f"{stem}-overlay.png"]
+
+
 def test_refining_keeps_labels_and_says_so(found: Segments):
     better = found.refined("graph_cut")
     assert set(np.unique(better.labels[0].labels)) == set(better.scores[0]) <= {0, 1}

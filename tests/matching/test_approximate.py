@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +49,42 @@ def test_it_grows_with_the_index(tmp_path: Path):
     assert sorted(numbers.tolist()) == list(range(60))
 
 
+def alike(index: Index, query: dict[str, torch.Tensor]) -> bool:
+    return search_approximately(index, query, 5)[0].tolist() == index.search(query, 5)[0].tolist()
+
+
+def test_a_graph_of_other_vectors_or_torn_is_made_anew(tmp_path: Path):
+    query = {"look": HEAPS[3]}
+    assert alike(filled(tmp_path, 30), query)
+    (tmp_path / "approximate-look.usearch").write_bytes(b"torn")
+    assert alike(Index.open(tmp_path), query)
+    with Store.open(tmp_path, {"model": "abc"}) as store:
+        for key in ("3", "5"):
+            store.forget(key)
+        store.add("more", Entry({"look": HEAPS[3], "meaning": HEAPS[3]}, {}, (1, 1), (8, 8)))
+    assert alike(Index.open(tmp_path), query)
+    (tmp_path / "manifest.jsonl").unlink()
+    with Store.open(tmp_path, {"model": "xyz"}) as store:
+        for number in range(29):
+            values = HEAPS[number % 12] + 0.01 * number
+            store.add(str(number), Entry({"look": -values, "meaning": values}, {}, (1, 1), (8, 8)))
+    assert alike(Index.open(tmp_path), query)
+
+
+def test_it_searches_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    index = filled(tmp_path, 30)
+
+    def read_only(*_: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("innerlight.files.atomic._sync", read_only)
+    assert alike(index, {"look": HEAPS[3]})
+
+
 def test_what_it_cannot_do_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     index = filled(tmp_path, 4)
     with pytest.raises(InputError, match="expected vectors of look, meaning"):
         search_approximately(index, {"colour": HEAPS[0]}, 2)
-    (tmp_path / "approximate-look.usearch").write_bytes(b"torn")
-    with pytest.raises(InputError, match="remove it"):
-        search_approximately(index, {"look": HEAPS[0]}, 2)
     plain = builtins.__import__
 
     def without(name: str, *given: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,14 @@ def test_matches_are_written(matches: Matches, tmp_path: Path):
     assert told["targets"][1] == {"found": [[0.5, 0.5], [2.0, 2.0]], "scores": [0.7, 0.6]}
 
 
+def test_dots_are_part_of_the_name(matches: Matches, ranking: Ranking, tmp_path: Path):
+    written = [place.name for place in matches.save(tmp_path / "frame.0001")]
+    assert written == ["frame.0001.json", "frame.0001-000.png", "frame.0001-001.png"]
+    one = replace(matches, targets=matches.targets[:1], found=matches.found[:1], scores=matches.scores[:1])
+    assert [place.name for place in one.save(tmp_path / "frame.0001.png")] == ["frame.0001.json", "frame.0001.png"]
+    assert [place.name for place in ranking.save(tmp_path / "v1.5")] == ["v1.5.json", "v1.5.png"]
+
+
 def test_matches_that_do_not_fit_are_refused(matches: Matches):
     with pytest.raises(InputError, match=r"expected found \(1, 2, 2\)"):
         Matches(matches.source, matches.targets[:1], matches.points, matches.found, matches.scores, {})
@@ -73,6 +82,21 @@ def test_a_ranking_is_written(ranking: Ranking, tmp_path: Path):
     assert [one["name"] for one in told["ranking"]] == ["b.png", "a.png", "c.png"]
     with Image.open(places[1]) as sheet:
         assert sheet.width > 40
+
+
+def test_folders_are_kept_in_json_and_left_out_on_the_sheet(ranking: Ranking, tmp_path: Path):
+    names = ["a/1.png", "b/1.png", "c/d/2.png"]
+    places = ranking.save(tmp_path / "ranked", names)
+    assert [one["name"] for one in json.loads(places[0].read_text())["ranking"]] == ["b/1.png", "a/1.png", "c/d/2.png"]
+    with Image.open(places[1]) as sheet:
+        assert np.array_equal(np.asarray(sheet), np.asarray(ranking.picture(["1.png", "1.png", "2.png"])))
+
+
+def test_a_sheet_shows_as_many_as_are_asked_for_and_shrinks_photographs(ranking: Ranking):
+    heights = [ranking.picture(columns=1, count=count).height for count in (1, 2, 3)]
+    assert heights[0] < heights[1] < heights[2] == ranking.picture(columns=1, count=None).height
+    photographs = replace(ranking, images=[picture(10, (3000, 2000))] * 3)
+    assert photographs.picture(columns=2).width < 1200
 
 
 def test_a_ranking_that_does_not_fit_is_refused(ranking: Ranking):

@@ -16,11 +16,13 @@ from innerlight.maps import Segments
 from innerlight.matching import Matches, Ranking
 from innerlight.methods import get, names
 from innerlight.methods.reading.daam import WordMaps
+from innerlight.sampling import Run
 from innerlight.sampling.editing import Edited
+from innerlight.tuning.taught import Taught
 from innerlight.world import render, sample, truth
 
 SIZE = (64, 96)  # rows, columns: not square
-QUICK = {"steps": 2, "guidance": 3.0, "draws": 1, "clusters": 3, "restarts": 1, "crops": 4, "timestep": 501}
+QUICK = {"batch": 2, "steps": 2, "guidance": 3.0, "draws": 1, "clusters": 3, "restarts": 1, "crops": 4, "timestep": 501}
 SCENES = [render(sample(seed, shape=(2, 3)), *SIZE) for seed in (1, 2, 3)]
 PICTURES = [Image.fromarray(scene.picture) for scene in SCENES]
 MASK = truth.instances(SCENES[0]) == 1
@@ -49,6 +51,12 @@ CALLS: dict[str, tuple[Callable[..., Any], type]] = {
         lambda run, backbone, config: run(backbone, PICTURES[0], PICTURES[1:], config, mask=MASK, seed=3),
         Ranking,
     ),
+    "teaching": (
+        lambda run, backbone, config: run(
+            backbone, PICTURES[:2], "<toy>", "car", config, size=SIZE, seed=3, report=0, run=Run(progress=False)
+        ),
+        Taught,
+    ),
 }
 
 
@@ -75,6 +83,8 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, Ranking):
         pairs = zip(one.maps, other.maps, strict=True)
         return np.array_equal(one.scores, other.scores) and all(np.array_equal(a.values, b.values) for a, b in pairs)
+    if isinstance(one, Taught):
+        return one.word.hash == other.word.hash
     raise AssertionError(f"{type(one).__name__} has no comparison here")
 
 
@@ -87,6 +97,7 @@ def test_value_seed_and_no_trace(name: str, backbone: Backbone):
     assert all(torch.equal(value, before[key]) for key, value in backbone.unet.state_dict().items())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in backbone.unet.modules())
     assert all(parameter.grad is None for parameter in backbone.unet.parameters())
-    shown = first.targets if isinstance(first, Matches) else first.images
-    assert all(image.size == SIZE[::-1] for image in shown)
+    if not isinstance(first, Taught):
+        shown = first.targets if isinstance(first, Matches) else first.images
+        assert all(image.size == SIZE[::-1] for image in shown)
     assert first.recipe["method"] == name

@@ -11,7 +11,8 @@ import torch
 
 from innerlight.backbones import Backbone
 from innerlight.maps import resize
-from innerlight.methods.segmentation.diffseg import DiffsegConfig, attention, diffseg
+from innerlight.methods.segmentation.diffseg import DiffsegConfig, _stretches, _told, attention, diffseg
+from innerlight.prompts import tokens_of_word
 from innerlight.sampling import probe
 from innerlight.taps import HeadMean, Read
 from innerlight.types import InputError
@@ -114,10 +115,34 @@ def test_the_models_own_threshold_is_taken(small: Backbone, picture: np.ndarray,
 def test_what_cannot_be_is_refused(small: Backbone, picture: np.ndarray):
     with pytest.raises(InputError, match="released or paper"):
         diffseg(small, picture, DiffsegConfig(weights="mine"))  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="anchors"):
-        diffseg(small, picture, DiffsegConfig(anchors=99), size=SIZE)
+    for anchors in (0, 99):
+        with pytest.raises(InputError, match="anchors"):
+            diffseg(small, picture, DiffsegConfig(anchors=anchors), size=SIZE)
     with pytest.raises(InputError, match="threshold"):
         diffseg(small, picture, DiffsegConfig(threshold=0.0), size=SIZE)
+
+
+def test_a_name_within_a_name_has_tokens_of_its_own(small: Backbone):
+    names = ["red cat", "cat"]
+    tokens = small.embed(_told(names, [0, 1])).tokens[0][0]
+    first, second = (tokens_of_word(tokens, stretch) for stretch in _stretches(names, [0, 1]))
+    assert not set(first) & set(second)
+    assert len(first) > len(second)
+
+
+def test_levels_weigh_the_same_in_naming(small: Backbone, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch):
+    """Maps of any grid have length 1 at the size of the picture."""
+    lengths: list[float] = []
+    plain = torch.bincount
+
+    def bincount(labels: torch.Tensor, weights: torch.Tensor, least: int) -> torch.Tensor:
+        lengths.append(float(weights.norm()))
+        return plain(labels, weights, least)
+
+    monkeypatch.setattr(torch, "bincount", bincount)
+    diffseg(small, picture, DiffsegConfig(threshold=0.0003), names=["cat", "dog"], size=SIZE)
+    assert len(lengths) >= 4
+    assert lengths == pytest.approx([1.0] * len(lengths), rel=1e-4)
 
 
 def test_more_names_than_a_prompt_holds_take_more_passes(

@@ -86,8 +86,11 @@ def test_crops_keep_points_inside_where_they_can():
         assert (bottom - top, right - left) == (80, 80)
         assert top + 12 <= 30 <= bottom - 12
         assert left + 12 <= 50 <= right - 12
-    corner = module._crop_around(torch.tensor([[0.0, 1.0]]), (100, 100), config, generator())
-    assert (corner[2] - corner[0], corner[3] - corner[1]) == (80, 80)
+    for points in ([[0.0, 1.0]], [[0.03, 0.5], [0.5, 0.5]]):  # as far inside as can be
+        for seed in range(20):
+            top, left, bottom, right = module._crop_around(torch.tensor(points), (100, 100), config, generator(seed))
+            assert (bottom - top, right - left) == (80, 80)
+            assert all(left <= 100 * x <= right and top <= 100 * y <= bottom for x, y in points)
 
 
 def test_the_first_crops_are_the_corners_and_cover_everything():

@@ -81,9 +81,10 @@ def test_cells_outside_the_mask_are_left_as_they_are(small: Backbone, picture: A
         seen.append(next(iter(tap[read].values()))[0])  # (reference and masks, cells, channels)
     plain, moved = seen
     assert torch.equal(plain[0], moved[0])
-    for mask, before, after in zip(masks.flatten(1), plain[1:], moved[1:], strict=True):
-        assert torch.equal(before[~mask], after[~mask])
-        assert torch.allclose(after[mask] - before[mask], torch.tensor(5.0), atol=1e-4)
+    for way, rows in ((-5.0, slice(1, 4)), (5.0, slice(4, 7))):
+        for mask, before, after in zip(masks.flatten(1), plain[rows], moved[rows], strict=True):
+            assert torch.equal(before[~mask], after[~mask])
+            assert torch.allclose(after[mask] - before[mask], torch.tensor(way), atol=1e-4)
 
 
 def test_scaling_all_differences_changes_no_label():
@@ -97,12 +98,11 @@ def test_passes_are_the_steps_from_the_start(small: Backbone, picture: Any, coun
     with counted(small) as rows:
         emerdiff(small, picture, QUICK, size=SIZE)
     steps = 4 - start_of(small, QUICK)
-    # one look, the inversion and its check, and both signs with the reference before them
-    assert rows == [1, *[1] * (2 * steps), *[4] * (2 * steps)]
+    # one look, the inversion and its check, and three masks moved both ways, with the reference before them
+    assert rows == [1, *[1] * (2 * steps), *[7] * steps]
     with counted(small) as rows:
         emerdiff(small, picture, replace(QUICK, fast=True), size=SIZE)
-    assert rows[-2:] == [4, 4]
-    assert sum(own == 4 for own in rows) == 2
+    assert [own for own in rows if own != 1] == [7]
 
 
 def test_a_batch_of_shapes(small: Backbone, picture: Any):
@@ -123,6 +123,8 @@ def test_what_cannot_be_is_refused(small: Backbone, picture: Any):
         ({"inversion": "null_text"}, "edit_friendly or ddim"),
         ({"together": 1}, "together"),
         ({"clusters": 9999}, "clusters"),
+        ({"clusters": 0}, "clusters"),
+        ({"timestep": 5000}, "timestep"),
     ):
         with pytest.raises(InputError, match=said):
             emerdiff(small, picture, replace(QUICK, **wrong), size=SIZE)

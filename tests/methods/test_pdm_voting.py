@@ -101,3 +101,9 @@ def test_what_cannot_be_is_refused(small: Backbone, pictures: list[np.ndarray], 
         pdm_voting(small, pictures[0], pictures[1:], word="cat")
     with pytest.raises(InputError, match="expected bool"):
         pdm_voting(small, pictures[0], pictures[1:], PdmVotingConfig(), mask=mask.T)
+
+
+@pytest.mark.parametrize("share", [2.0, -1.0, float("nan")])
+def test_a_share_of_cells_is_one(small: Backbone, pictures: list[np.ndarray], mask: np.ndarray, share: float):
+    with pytest.raises(InputError, match=r"nearest: expected a share of cells, 0\.\.1"):
+        pdm_voting(small, pictures[0], pictures[1:], PdmVotingConfig(nearest=share), mask=mask)

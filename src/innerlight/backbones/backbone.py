@@ -49,6 +49,10 @@ class TextEncoder:
         own = {ids[word.name]: values for word, values in zip(words, vectors, strict=True)}
         return replace(self, tokenizer=tokenizer, learned={**self.learned, **own})
 
+    def relearning(self, name: str, vectors: Tensor) -> TextEncoder:
+        """The same with other vectors for a word that it knows; as many of them, or fewer."""
+        return replace(self, learned={**self.learned, self.tokenizer.convert_tokens_to_ids(name): vectors})
+
     def read(self, tokens: Sequence[Tokens], device: torch.device) -> tuple[Tensor, Tensor | None]:
         """States (n, positions, width), and the pooled, projected state where the network has one. A word with
         vectors for each place stands for their mean.
@@ -116,6 +120,12 @@ class Backbone:
     def dtype(self) -> torch.dtype:
         """Of the UNet's weights; latents are always float32."""
         return next(self.unet.parameters()).dtype
+
+    @property
+    def networks(self) -> dict[str, Any]:
+        """All of it, by the names that diffusers gives its parts."""
+        texts = zip(("text_encoder", "text_encoder_2"), self.texts, strict=False)
+        return {"unet": self.unet, "vae": self.vae, **{name: encoder.model for name, encoder in texts}}
 
     @property
     def shrink(self) -> int:
@@ -253,6 +263,16 @@ class Backbone:
         own = {"texts": tuple(texts), "calibration": calibration, "learned": (*self.learned, *words)}
         return type(self)(**{**vars(self), **own})
 
+    def relearning(self, *words: LearnedWord) -> Backbone:
+        """The same model with other vectors for words that it knows: as many for each, or fewer."""
+        texts = list(self.texts)
+        for word in words:
+            self._refuse_unfit(word)
+            (known,) = (one for one in self.learned if one.name == word.name)
+            assert word.tokens <= known.tokens, f"{word.name}: {known.tokens} tokens are known, not {word.tokens}"
+            texts = [one.relearning(word.name, own) for one, own in zip(texts, word.vectors, strict=True)]
+        return type(self)(**{**vars(self), "texts": tuple(texts)})
+
     def _refuse_unfit(self, word: LearnedWord) -> None:
         widths = [encoder.model.get_input_embeddings().embedding_dim for encoder in self.texts]
         given = [vectors.shape[-1] for vectors in word.vectors]
@@ -276,9 +296,17 @@ class Backbone:
 
         `extra` goes to the UNet: `added_cond_kwargs={"image_embeds": ...}` for an image adapter, for one.
         """
+        times = torch.as_tensor(t, device=latents.device).expand(len(latents))
+        return self.levels.noise_of(
+            self.estimate(latents, times, context, moment, **extra), latents, times, self.prediction
+        )
+
+    def estimate(
+        self, latents: Tensor, times: Tensor, context: Context, moment: Moment | None = None, **extra: Any
+    ) -> Tensor:
+        """The same as the network says it, noise or velocity, at timesteps (n,)."""
         if len(context) != len(latents):
             raise InputError(f"context: expected {len(latents)} rows, one for each latent, got {len(context)}")
-        times = torch.as_tensor(t, device=latents.device).expand(len(latents))
         with at_moment(moment or now_or(latents)), self._placed(context):
             raw = self.unet(
                 latents.to(self.dtype),
@@ -286,7 +314,7 @@ class Backbone:
                 encoder_hidden_states=context.states.to(self.dtype),
                 **self._told(context, extra),
             ).sample
-        return self.levels.noise_of(raw.float(), latents, times, self.prediction)
+        return raw.float()
 
     @contextmanager
     def _placed(self, context: Context) -> Iterator[None]:

@@ -47,12 +47,16 @@ class NoiseLevels:
         signal, sigma = self.at(t, clean)
         return signal * noise - sigma * clean
 
+    def target(self, clean: Tensor, noise: Tensor, t: Tensor, prediction: str) -> Tensor:
+        """What a network that predicts so is to say of x_0 and eps."""
+        _check(prediction)
+        return noise if prediction == "epsilon" else self.velocity(clean, noise, t)
+
     def noise_of(self, estimate: Tensor, noisy: Tensor, t: Tensor, prediction: str) -> Tensor:
         """eps by a network's estimate of what it predicts; channels that `noisy` has beside are left out."""
+        _check(prediction)
         if prediction == "epsilon":
             return estimate
-        if prediction != "v_prediction":
-            raise InputError(f"prediction: expected one of {', '.join(PREDICTIONS)}, got {prediction!r}")
         signal, sigma = self.at(t, noisy)
         return signal * estimate + sigma * (noisy if noisy.shape == estimate.shape else noisy[:, : estimate.shape[1]])
 
@@ -67,6 +71,11 @@ class NoiseLevels:
             raise InputError(f"steps: expected a whole number from 1 to {len(self) - 1}, got {steps!r}")
         stride = len(self) // steps
         return [k * stride + 1 for k in reversed(range(steps))]
+
+
+def _check(prediction: str) -> None:
+    if prediction not in PREDICTIONS:
+        raise InputError(f"prediction: expected one of {', '.join(PREDICTIONS)}, got {prediction!r}")
 
 
 def ddim_step(levels: NoiseLevels, noisy: Tensor, noise: Tensor, t: int, later: int) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import importlib
 import inspect
 import json
 import re
@@ -57,8 +59,26 @@ def run_claims(
 
 
 def source_hash(method: Method) -> str:
-    """Of the method's own file: another text, other scores."""
-    return hashlib.sha256(Path(inspect.getfile(method.function)).read_bytes()).hexdigest()[:12]
+    """Of the method's own file, and of those in which its tasks and rivals stand: another text, other scores."""
+    own = Path(inspect.getfile(method.function))
+    total = hashlib.sha256(own.read_bytes())
+    for module in sorted(_scored_by(own, f"innerlight.methods.{method.family}._")):
+        total.update(Path(inspect.getfile(importlib.import_module(module))).read_bytes())
+    return total.hexdigest()[:12]
+
+
+def _scored_by(path: Path, private: str) -> set[str]:
+    """The modules that a method's file imports from `embedded`, and of its family's own."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    names = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    found = {name for name in names if name.startswith(("innerlight.embedded.", private))}
+    more = {
+        name
+        for module in found
+        if module.startswith(private)
+        for name in _scored_by(Path(inspect.getfile(importlib.import_module(module))), private)
+    }
+    return found | more
 
 
 def judge_hash() -> str:

@@ -133,7 +133,7 @@ def match_rows(backbone: Backbone, pairs: int) -> list[Row]:
         maps = {
             "features": list(probe(backbone, latents, t, read, draws=4).values(read)),
             "VAE latents": list(latents),
-            "RGB patches": [patches(one.picture).values for one in (both.source, both.target)],
+            "RGB patches": [patches(one.picture, 2).values for one in (both.source, both.target)],
         }
         for arm, values in maps.items():
             here, there = (Features(one, backbone.size) for one in values)

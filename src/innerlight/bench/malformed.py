@@ -557,7 +557,7 @@ def _manifests() -> list[Case]:
     torn, open_ = b'{"key": "b", "resu', partial(Manifest.open, task="edit", settings={"steps": 25})
     refused: dict[str, tuple[bytes, str]] = {
         "of another task": (head.replace(b'"edit"', b'"find"'), "is of task 'find', not 'edit'"),
-        "of other settings": (head.replace(b"25", b"50"), "steps is 50 there, 25 here"),
+        "of other settings": (head.replace(b"25", b"50") + line, "steps is 50 there, 25 here"),
         "of another version": (head.replace(b": 1,", b": 9,"), "version 9"),
         "damaged in the middle": (head + b"\0\0\0\n" + line, "line 2 is damaged"),
         "with a line of another kind": (head + line + b"[1]\n", "line 3 is damaged"),

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ from innerlight.backbones import Backbone, load
 from innerlight.bench import released
 from innerlight.bench.costs import forget_peak, peak
 from innerlight.bench.editing_costs import watched
+from innerlight.embedded.recognition import drawing
 from innerlight.maps import anchor_cells, combine_levels, merge, segments_of
 from innerlight.matching import Entry, Index, search_approximately
+from innerlight.methods import get
 from innerlight.methods.correspondence import embedding_correspondence as points
 from innerlight.methods.indexing import peak as highest
 from innerlight.methods.segmentation.emerdiff import EmerdiffConfig, coarse_masks, differences
@@ -105,6 +107,17 @@ def emerdiff_ratios(backbone: Backbone, rounds: int) -> dict[str, float]:
         with torch.no_grad():
             plain += [_seconds(lambda: backbone.denoise(latents, 281, context)) for _ in range(20)]
     return {arm: min(seconds) / (PASSES * min(plain)) for arm, seconds in found.items()}
+
+
+def fast_miou(backbone: Backbone, scenes: Sequence[int]) -> dict[str, float]:
+    """Mean IoU of segments, each called by what most of it is, exact and fast."""
+    found: dict[str, list[float]] = {"exact": [], "fast": []}
+    for seed in scenes:
+        drawn = render(sample(seed), backbone.size[0])
+        for arm, own in found.items():
+            made = get("emerdiff").function(backbone, drawn.picture, EmerdiffConfig(fast=arm == "fast"), seed=seed)
+            own.append(drawing(drawn, made.labels[0].labels, 0).miou)
+    return {arm: sum(own) / len(own) for arm, own in found.items()}
 
 
 @contextmanager
@@ -214,6 +227,16 @@ def inverted_likeness(backbone: Backbone, seed: int, steps: int = 50) -> float:
         for own, there in ((once.queries, heads.q), (once.keys, heads.k))
     ]
     return float(torch.stack(alike).mean())
+
+
+def pdm_passes(backbone: Backbone, steps: int = 50) -> dict[str, int]:
+    """Passes of the network for the features of one picture: ours, and through an inversion, there and back."""
+    picture = Image.fromarray(render(sample(60_000), backbone.size[0]).picture)
+    with watched(backbone) as ours:
+        appearance(backbone, picture, 1)
+    with watched(backbone) as released:
+        invert(backbone, picture, steps=steps, guidance=1.0)  # there, and back to see how well
+    return {"ours": ours.rows.total(), "released": released.rows.total()}
 
 
 # Searching

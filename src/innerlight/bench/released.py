@@ -16,7 +16,7 @@ LEAST = 1e-12
 
 def diffseg(levels: Mapping[Grid, Tensor], latent: Grid, size: Grid, threshold: float, passes: int = 3) -> Tensor:
     """(height, width): DiffSeg behind the network. `levels` are (heads, n, n) by grid; all is kept whole, in float64,
-    and every divergence is taken element by element.
+    and every divergence is taken element by element, of anchors with all rows in float16.
     """
     cells = latent[0] * latent[1]
     total = torch.zeros(cells, cells, dtype=torch.float64)
@@ -28,8 +28,9 @@ def diffseg(levels: Mapping[Grid, Tensor], latent: Grid, size: Grid, threshold: 
         times = latent[0] // grid[0], latent[1] // grid[1]
         rows = keys.unflatten(0, grid).repeat_interleave(times[0], 0).repeat_interleave(times[1], 1).flatten(0, 1)
         total += rows * (grid[0] / weight)
-    anchors = total[anchor_cells(latent, (latent[0] // 4, latent[1] // 4))]
-    near = torch.cat([_divergence(anchors[:, None], part[None]) < threshold for part in total.split(cells // SLABS)], 1)
+    half = total.half()
+    anchors = half[anchor_cells(latent, (latent[0] // 4, latent[1] // 4))]
+    near = torch.cat([_divergence(anchors[:, None], part[None]) < threshold for part in half.split(cells // SLABS)], 1)
     proposals = [total[chosen].mean(0) for chosen in near]
     for _ in range(passes - 1):
         taken, merged = [False] * len(proposals), []
@@ -46,6 +47,6 @@ def diffseg(levels: Mapping[Grid, Tensor], latent: Grid, size: Grid, threshold: 
 
 
 def _divergence(p: Tensor, q: Tensor) -> Tensor:
-    """Half the Kullback-Leibler divergence there and back, over the last axis."""
-    p, q = p.clamp(min=LEAST), q.clamp(min=LEAST)
-    return ((p * (p.log() - q.log())).sum(-1) + (q * (q.log() - p.log())).sum(-1)) / 2
+    """Half the Kullback-Leibler divergence there and back, over the last axis, by one quotient."""
+    least = max(LEAST, torch.finfo(p.dtype).tiny)
+    return ((p - q) * (p.clamp(min=least) / q.clamp(min=least)).log()).sum(-1) / 2

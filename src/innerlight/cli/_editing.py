@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from innerlight.sampling import Inversion
     from innerlight.sampling.editing import Edited
 
+SWEPT = {"steps": int, "guidance": float, "seed": int, "inversion": str, "negative": str}  # besides a method's settings
+
 
 def opened_inversion(given: str | None) -> Inversion | str | None:
     """A file that `innerlight invert` wrote, or the name of a way to invert."""
@@ -62,7 +64,7 @@ def swept(texts: Sequence[str], method: Method) -> dict[str, list[Any]]:
         key = key.strip().replace("-", "_")
         if not mark:
             raise InputError(f"--sweep: expected setting=value,value, got {text!r}")
-        found[key] = [_value(method, key, value) for value in values.split(",") if value.strip()]
+        found[key] = [_value(method, key, value, SWEPT) for value in values.split(",") if value.strip()]
     return found
 
 
@@ -97,12 +99,11 @@ def write_edited(made: Edited, output: Path) -> list[str]:
     return written
 
 
-def _value(method: Method, key: str, text: str) -> Any:
-    """A setting's value, or that of steps, guidance, seed, from text."""
+def _value(method: Method, key: str, text: str, others: Mapping[str, Any] | None = None) -> Any:
+    """The value of a setting from text, or of one of `others`, names with types."""
     from innerlight.cli._methods import parsed, plain_kind
 
-    kinds: Mapping[str, Any] = {**get_type_hints(method.config), "steps": int, "guidance": float, "seed": int}
-    kinds = {**kinds, "inversion": str, "negative": str}
+    kinds: Mapping[str, Any] = {**get_type_hints(method.config), **(others or {})}
     if key not in kinds:
         raise InputError(f"{method.name} has no setting {key!r}; it has {', '.join(kinds)}")
     plain = plain_kind(kinds[key])

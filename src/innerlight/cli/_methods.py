@@ -17,6 +17,7 @@ from innerlight.cli._model import (
     Device,
     Guidance,
     Json,
+    Learned,
     Model,
     Precision,
     Seed,
@@ -35,6 +36,7 @@ DEFAULTS = {
     "edit": "prompt_to_prompt",
     "segment": "diffseg",
     "match": "dift",
+    "teach": "textual_inversion",
 }  # commands that stand for a family, and what they run
 
 
@@ -127,6 +129,7 @@ def run_reading(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    learned: Learned = None,
     json: Json = False,
 ) -> None:
     """Pictures, and of each word a heat map, a mask and a peak. Given pictures are gone through one by one, and gone on
@@ -137,7 +140,7 @@ def run_reading(
     from innerlight.files import write_json
 
     asked = [word.strip() for word in words.split(",")] if words else None
-    backbone = opened(model, device, dtype, tokenizer)
+    backbone = opened(model, device, dtype, tokenizer, learned)
     warn_of_unknown_words(backbone, prompts)
     given: dict[str, Any] = {"size": sides(size), "seed": seed}
     if image:
@@ -182,6 +185,7 @@ def run_editing(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    learned: Learned = None,
     json: Json = False,
 ) -> None:
     """Pictures before and after, and the masks and maps that were used."""
@@ -191,7 +195,7 @@ def run_editing(
 
     others = other_configs(also or [], setting or [], method)
     values = swept(sweep or [], method)
-    backbone = opened(model, device, dtype, tokenizer)
+    backbone = opened(model, device, dtype, tokenizer, learned)
     warn_of_unknown_words(backbone, [source, target or source])
     arguments: dict[str, Any] = {
         "image": image or None, "inversion": opened_inversion(inversion), "negative": negative, "steps": steps,
@@ -232,6 +236,7 @@ def run_segmentation(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    learned: Learned = None,
     json: Json = False,
 ) -> None:
     """Each picture's segments: labels as indexed PNG, masks as JSON, and the picture under them."""
@@ -244,13 +249,13 @@ def run_segmentation(
     if asked and "names" not in inspect.signature(method.function).parameters:
         raise InputError(f"--names: {method.name} names no segments; diffseg does")
     found = pictures_of(pictures)
-    backbone = opened(model, device, dtype, tokenizer)
+    backbone = opened(model, device, dtype, tokenizer, learned)
     given: dict[str, Any] = {"size": sides(size), "seed": seed, **({"names": asked} if asked else {})}
 
     def work(name: str, path: Path) -> dict[str, Any]:
         made = method.function(backbone, path, config, run=Run(progress=False), **given)
         made = made.refined(refine) if refine else made
-        return {"written": [str(place) for place in made.save(output / name)], "segments": len(made.scores[0])}
+        return {"written": [str(place) for place in made.save(output / f"{name}.png")], "segments": len(made.scores[0])}
 
     settings = {"model": backbone.hash, "method": method.name, "config": asdict(config), "refine": refine, **given}
     done = one_by_one(found, output, "segment", settings, work)
@@ -277,16 +282,17 @@ def run_correspondence(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    learned: Learned = None,
     json: Json = False,
 ) -> None:
     """Where points of one picture are in others: for each target JSON, and a picture with lines."""
     from dataclasses import asdict
 
-    from innerlight.cli._recognising import one_by_one, pictures_of, point_of
+    from innerlight.cli._recognising import hash_of, one_by_one, pictures_of, point_of
 
     points = [point_of(one) for one in point] if point else None
     found = pictures_of(targets)
-    backbone = opened(model, device, dtype, tokenizer)
+    backbone = opened(model, device, dtype, tokenizer, learned)
     given: dict[str, Any] = {"prompt": prompt, "size": sides(size), "seed": seed}
     finders: list[Any] = []  # made with the first target that is left to do
 
@@ -295,11 +301,12 @@ def run_correspondence(
             finders.append(method.finder(backbone, source, points, config, **given))
         made = finders[0](path)
         (told,) = made.as_json()["targets"]
-        return {"written": [str(place) for place in made.save(output / name)], "points": made.points.tolist(), **told}
+        written = [str(place) for place in made.save(output / f"{name}.json")]
+        return {"written": written, "points": made.points.tolist(), **told}
 
     settings = {
         "model": backbone.hash, "method": method.name, "config": asdict(config), "source": str(source),
-        "points": points, **given,
+        "source_sha256": hash_of(source), "points": points, **given,
     }  # fmt: skip
     done = one_by_one(found, output, "match", settings, work)
     lines = [
@@ -314,9 +321,9 @@ def run_retrieval(
     config: Any,
     reference: Annotated[Path, typer.Argument(help="The picture that shows the thing.")],
     pictures: Annotated[list[Path], typer.Argument(help="Pictures to rank, or folders of them.", metavar="PICTURE...")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for ranking, sheet and masks.")] = Path(
-        "ranked"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The folder for the ranking, and sheet and masks of the 24 surest.")
+    ] = Path("ranked"),
     mask: Annotated[Path | None, typer.Option(help="The thing in the reference, as a mask picture.")] = None,
     word: Annotated[str | None, typer.Option(help="The word that names it; not of pdm-voting.")] = None,
     model: Model = None,
@@ -325,18 +332,53 @@ def run_retrieval(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    learned: Learned = None,
     json: Json = False,
 ) -> None:
     """Pictures in the order in which they show this very thing, and where they show it."""
     from innerlight.cli._recognising import mask_of, pictures_of, write_ranking
+    from innerlight.matching.ranking import SHOWN
 
     found = pictures_of(pictures)
     shown = mask_of(mask)
-    backbone = opened(model, device, dtype, tokenizer)
+    backbone = opened(model, device, dtype, tokenizer, learned)
     made = method.function(
         backbone, reference, list(found.values()), config, mask=shown, word=word, size=sides(size), seed=seed
     )
-    write_ranking(made, [str(path) for path in found.values()], output, json)
+    write_ranking(made, [str(path) for path in found.values()], output, json, SHOWN)
+
+
+def run_teaching(
+    method: Method,
+    config: Any,
+    pictures: Annotated[
+        list[Path], typer.Argument(help="Three to five that show it, or a folder.", metavar="PICTURE...")
+    ],
+    like: Annotated[str, typer.Option(help="The word that comes nearest to it, such as cat.")],
+    name: Annotated[str, typer.Option(help="What it is to be called in prompts.")] = "<thing>",
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for what is learned.")] = Path("taught"),
+    report: Annotated[int, typer.Option(help="Pictures of each kind in the report; 0 for no report.", min=0)] = 2,
+    model: Model = None,
+    seed: Seed = 0,
+    size: SizeText = None,
+    device: Device = "auto",
+    dtype: Precision = None,
+    tokenizer: Tokenizer = None,
+    json: Json = False,
+) -> None:
+    """A file that holds what was learned, and a report on it; stopped and run again, it goes on where it was."""
+    from innerlight.cli._recognising import pictures_of
+    from innerlight.cli._teaching import write_taught
+
+    shown = list(pictures_of(pictures).values())
+    backbone = opened(model, device, dtype, tokenizer)
+    found = method.function(
+        backbone, shown, name, like, config, size=sides(size), seed=seed, folder=output / "run", report=report
+    )
+    written = write_taught(found, output)
+    scores = dict(found.report.scores) if found.report else {}
+    lines = [*written, *(f"{key} {value:.3f}" for key, value in scores.items())]
+    answer({"written": written, "scores": scores}, json, "\n".join(lines))
 
 
 RUNNERS: Mapping[str, Callable[..., None]] = {
@@ -345,6 +387,7 @@ RUNNERS: Mapping[str, Callable[..., None]] = {
     "segmentation": run_segmentation,
     "correspondence": run_correspondence,
     "retrieval": run_retrieval,
+    "teaching": run_teaching,
 }
 
 

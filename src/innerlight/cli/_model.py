@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +22,9 @@ Model = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Precision = Annotated[str | None, typer.Option("--dtype", help="float32, float16, bfloat16; else as fits the device.")]
 Tokenizer = Annotated[Path | None, typer.Option(help="Folder of a tokenizer, for single files.")]
+Learned = Annotated[
+    list[Path] | None, typer.Option(help="The file of a learned word that prompts may hold; several times.")
+]
 Seed = Annotated[int, typer.Option(help="Picture k has this plus k.", min=0)]
 Steps = Annotated[int | None, typer.Option(help="Left out: the model's own.")]
 Guidance = Annotated[float | None, typer.Option(help="Weight of the prompt; left out: the model's own.")]
@@ -27,11 +32,26 @@ SizeText = Annotated[str | None, typer.Option("--size", help="Pixels: 512, or he
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
 
 
-def opened(model: str | None, device: str, dtype: str | None, tokenizer: Path | None) -> Backbone:
-    """The model that the options name."""
+def opened(
+    model: str | None, device: str, dtype: str | None, tokenizer: Path | None, learned: Sequence[Path] | None = None
+) -> Backbone:
+    """The model that the options name, which knows the learned words."""
     from innerlight.backbones import load
 
-    return load(model, device=device, dtype=dtype, tokenizer=tokenizer)
+    backbone = load(model, device=device, dtype=dtype, tokenizer=tokenizer)
+    for path in learned or ():
+        backbone = _knowing(backbone, path)
+    return backbone
+
+
+def _knowing(backbone: Backbone, path: Path) -> Backbone:
+    """A model with the word in a file; one that was learned on another model is tried, and said to be."""
+    from innerlight.tuning.words import open_word, read_word
+
+    base = read_word(path).about.get("base")
+    if base and base != backbone.hash:
+        print(f"innerlight: {path} was learned on another model and may mean something else here", file=sys.stderr)
+    return backbone.knowing(open_word(path, backbone, other_base=True))
 
 
 def sides(text: str | None) -> Size | None:

@@ -26,7 +26,7 @@ def mapped(
     """Maps of given pictures, journalled one by one: the files written, and what they show."""
     from dataclasses import asdict
 
-    from innerlight.cli._recognising import one_by_one, pictures_of
+    from innerlight.cli._recognising import one_by_one, pictures_of, place_of
 
     pictures = pictures_of(images)
     if len(prompts) not in (1, len(pictures)):
@@ -34,12 +34,13 @@ def mapped(
     texts = dict(zip(pictures, prompts if len(prompts) > 1 else [*prompts] * len(pictures), strict=True))
 
     def work(name: str, path: Path) -> dict[str, Any]:
-        found = method.function(backbone, texts[name], words, config, image=path, **given)
+        found = method.function(backbone, texts[place_of(path)], words, config, image=path, **given)
         written, facts = write_maps(found, 0, output / name)
         return {"written": written, "maps": facts}
 
     settings = {
-        "model": backbone.hash, "method": method.name, "config": asdict(config), "prompts": list(prompts),
+        "model": backbone.hash, "method": method.name, "config": asdict(config),
+        "prompts": list(prompts) if len(prompts) == 1 else texts,  # a prompt of its own belongs to the picture
         "words": list(words) if words else None, **given,
     }  # fmt: skip
     done = one_by_one(pictures, output, "maps", settings, work)

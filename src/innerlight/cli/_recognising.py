@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,22 +19,30 @@ if TYPE_CHECKING:
     from innerlight.matching import Ranking
 
 Point = tuple[float, float]
-SHOWN = 24  # masks of a ranking that are written
 
 
 def pictures_of(given: Sequence[Path]) -> dict[str, Path]:
-    """Pictures, and those of folders, by names that are unlike."""
+    """Pictures, and those of folders, each once, by where they lie."""
     from innerlight.files import list_pictures
 
     found: dict[str, Path] = {}
     for path in given:
         for one in list_pictures(path) if path.is_dir() else [path]:
-            name, number = one.stem, 1
-            while name in found and found[name] != one:
-                number += 1
-                name = f"{one.stem}-{number}"
-            found[name] = one
+            found.setdefault(place_of(one), one)
     return found
+
+
+def place_of(path: Path) -> str:
+    """Where a picture lies, however its path is spelled; a link to a picture is one of its own."""
+    return str(path.parent.resolve() / path.name)
+
+
+def hash_of(path: Path) -> str:
+    """Of a picture's bytes: what tells whether it is still the one that was worked on."""
+    from innerlight.files import MAX_BYTES
+    from innerlight.files.reading import read_capped
+
+    return hashlib.sha256(read_capped(path, max_bytes=MAX_BYTES, what="a picture")).hexdigest()
 
 
 def one_by_one(
@@ -42,26 +52,57 @@ def one_by_one(
     settings: Mapping[str, Any],
     work: Callable[[str, Path], Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """What `work` says of each picture, in their order. Each is journalled when it is done: after a stop the others
-    are gone on with. Pictures that cannot be worked on are named at the end, when all others are done.
+    """What `work` says of each picture, in their order; it is given a name for the results, and the picture. Each is
+    journalled when it is done: after a stop the others are gone on with, and so are pictures that have changed since.
+    Pictures that cannot be worked on are named at the end, when all others are done.
     """
     from tqdm import tqdm
 
     from innerlight.files import Manifest
 
-    failed = {}
+    done, failed = [], []
     with Manifest.open(output / "manifest.jsonl", task=task, settings=settings) as manifest:
-        waiting = list(manifest.pending(pictures))
-        for name in tqdm(waiting, desc=task, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False):
+        names = _names(pictures, manifest.results)
+        _refuse_overwriting(pictures, names, output)
+        waiting = tqdm(pictures.items(), desc=task, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
+        for place, path in waiting:
             try:
-                manifest.record(name, **work(name, pictures[name]))
+                sha256 = hash_of(path)
+                if manifest.done(place) and manifest.result(place)["sha256"] != sha256:
+                    manifest.forget(place)  # before its results are written over
+                if not manifest.done(place):
+                    made = dict(work(names[place], path))
+                    manifest.record(place, sha256=sha256, name=names[place], made=made)
             except InnerlightError as error:
-                failed[name] = str(error)
-        done = [{"picture": str(pictures[name]), **manifest.result(name)} for name in pictures if manifest.done(name)]
+                failed.append(str(error))
+            else:
+                done.append({"picture": str(path), **manifest.result(place)["made"]})
     if failed:
-        told = "; ".join(failed.values())
+        told = "; ".join(failed)
         raise InputError(f"{len(failed)} of {len(pictures)} pictures could not be worked on, all others are: {told}")
     return done
+
+
+def _names(pictures: Mapping[str, Path], results: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Of each picture the name of its results: that of the journal, else its stem, numbered where another has it."""
+    names = {place: one["name"] for place, one in results.items() if "name" in one}  # older journals have no names
+    taken = set(names.values())
+    for place, path in pictures.items():
+        if place not in names:
+            stems = itertools.chain([path.stem], (f"{path.stem}-{number}" for number in itertools.count(2)))
+            names[place] = next(stem for stem in stems if stem not in taken)
+            taken.add(names[place])
+    return names
+
+
+def _refuse_overwriting(pictures: Mapping[str, Path], names: Mapping[str, str], output: Path) -> None:
+    for place, path in pictures.items():
+        written = place_of(output / f"{names[place]}.png")
+        if written in pictures:
+            raise InputError(
+                f"--output: results of {path} would be written over {pictures[written]}; name a folder without the "
+                "pictures"
+            )
 
 
 def point_of(text: str) -> Point:
@@ -73,33 +114,37 @@ def point_of(text: str) -> Point:
 
 
 def mask_of(path: Path | None) -> NDArray[np.bool_] | None:
-    """The mask in a picture file: an indexed one where it is not 0, any other where it is lighter than half."""
+    """The mask in a picture file: an indexed one where it is not 0, any other where it is lighter than half; a grey PNG
+    that is so nowhere holds numbers, and counts where it is not 0. What is transparent is outside.
+    """
     if path is None:
         return None
     import numpy as np
 
-    from innerlight.files import read_labels, read_picture
+    from innerlight.files import MAX_BYTES, read_picture
+    from innerlight.files.decoding import decode
+    from innerlight.files.reading import read_capped
 
-    if path.suffix.lower() == ".png":
-        try:
-            labels = read_labels(path)
-        except InputError:
-            pass  # a picture with colours
-        else:
-            return labels > (0 if labels.max() < 128 or len(np.unique(labels)) > 2 else 127)
-    return np.asarray(read_picture(path).convert("L")) > 127
+    data = read_capped(path, max_bytes=MAX_BYTES, what="a mask")
+    image, _ = decode(data, name=str(path))
+    if image.mode == "P":
+        return (np.asarray(image) != 0) & (np.asarray(image.convert("RGBA"))[:, :, 3] > 127)
+    light = np.asarray(read_picture(data, background=(0, 0, 0)).convert("L")) > 127
+    if image.format == "PNG" and image.mode in ("L", "I", "I;16") and not light.any():
+        return np.asarray(image) != 0
+    return light
 
 
-def write_ranking(made: Ranking, names: Sequence[str], output: Path, json: bool) -> None:
-    """A ranking as JSON, its contact sheet, and a mask for each picture; says the order."""
+def write_ranking(made: Ranking, names: Sequence[str], output: Path, json: bool, count: int | None = None) -> None:
+    """A ranking as JSON, and of the `count` surest (None: all) a contact sheet and a mask each; says the order."""
     import numpy as np
 
     from innerlight.cli._shell import answer
     from innerlight.files import write_label_map
     from innerlight.types import LabelMap
 
-    written = made.save(output / "ranking", [Path(name).name for name in names])
-    for number in made.order[:SHOWN]:
+    written = made.save(output / "ranking", names, count)
+    for number in made.order[:count]:
         place = output / f"{int(number):03d}-mask.png"
         write_label_map(LabelMap(made.mask(int(number)).astype(np.uint8), {0: "", 1: "found"}), place)
         written.append(place)

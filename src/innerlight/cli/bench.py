@@ -13,6 +13,7 @@ from innerlight.cli._shell import answer, progress
 RECOGNITION = Path("evidence/recognition.json")
 TABLES = {  # of each family's claims
     "reading": Path("evidence/core.json"), "editing": Path("evidence/editing.json"),
+    "teaching": Path("evidence/teaching.json"),
     "segmentation": RECOGNITION, "correspondence": RECOGNITION, "retrieval": RECOGNITION,
 }  # fmt: skip
 

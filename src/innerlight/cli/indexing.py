@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -25,16 +26,20 @@ def index(
     tokenizer: Tokenizer = None,
     json: Json = False,
 ) -> None:
-    """Extract what `find` needs of every picture. May be stopped at any moment; the same line goes on."""
+    """Extract what `find` needs of every picture. May be stopped at any moment; the same line goes on, takes changed
+    pictures in anew and drops those that are gone.
+    """
     from innerlight.methods.indexing import IndexConfig
     from innerlight.methods.indexing import index as take_in
 
     backbone = opened(model, device, dtype, tokenizer)
     made = take_in(backbone, folder, output, IndexConfig(timestep, site, side), size=sides(size))
-    for name, reason in made.failed.items():
-        print(f"innerlight: left out {name}: {reason}", file=sys.stderr)
-    result = {"index": str(output), "added": made.added, "total": made.total, "failed": dict(made.failed)}
-    answer(result, json, f"{output}: {made.total} pictures, {made.added} of them new")
+    _tell_left_out(made.failed)
+    result = {
+        "index": str(output), "added": made.added, "total": made.total, "failed": dict(made.failed), "gone": made.gone,
+    }  # fmt: skip
+    gone = f"; {len(made.gone)} gone: {', '.join(made.gone)}" if made.gone else ""
+    answer(result, json, f"{output}: {made.total} pictures, {made.added} of them new{gone}")
 
 
 def find(
@@ -64,4 +69,11 @@ def find(
     shown = mask_of(mask)
     backbone = opened(model, device, dtype, tokenizer)
     made, names = look_for(backbone, reference, store, mask=shown, word=word, count=count, approximate=approximate)
+    _tell_left_out(made.recipe["left_out"])
     write_ranking(made, names, output, json)
+
+
+def _tell_left_out(pictures: Mapping[str, str]) -> None:
+    for name, reason in pictures.items():
+        line = f"innerlight: left out {name}: {reason}".encode("utf-8", "surrogateescape")
+        print(line.decode("utf-8", "backslashreplace"), file=sys.stderr)  # names of files need not be text

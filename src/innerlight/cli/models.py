@@ -12,6 +12,7 @@ from innerlight.cli._model import (
     Device,
     Guidance,
     Json,
+    Learned,
     Model,
     Precision,
     Seed,
@@ -72,6 +73,7 @@ def generate(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    learned: Learned = None,
     json: Json = False,
 ) -> None:
     """Draw one picture for each prompt; its recipe is kept inside it and beside it."""
@@ -82,7 +84,7 @@ def generate(
     from innerlight.sampling import generate as draw
     from innerlight.sampling.generate import default_steps
 
-    backbone = opened(model, device, dtype, tokenizer)
+    backbone = opened(model, device, dtype, tokenizer, learned)
     warn_of_unknown_words(backbone, prompts)
     rule = StepRule(scheduler_named(scheduler), default_steps(backbone, steps)) if scheduler else None
     settings: dict[str, Any] = {"seed": seed, "steps": steps, "guidance": guidance, "negative": negative}
@@ -117,12 +119,13 @@ def invert(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    learned: Learned = None,
     json: Json = False,
 ) -> None:
     """Find the noise that a picture would have come from, and say how well it comes back."""
     from innerlight.sampling import invert as find
 
-    backbone = opened(model, device, dtype, tokenizer)
+    backbone = opened(model, device, dtype, tokenizer, learned)
     settings: dict[str, Any] = {"method": method, "guidance": guidance, "refinements": refinements, "budget": budget}
     found = find(backbone, picture, prompt, steps=steps, size=sides(size), **settings)
     found.save(output)
@@ -146,6 +149,7 @@ def rerun(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    learned: Learned = None,
     json: Json = False,
 ) -> None:
     """Make a picture again from its recipe, and say whether it is the same."""
@@ -157,7 +161,7 @@ def rerun(
     from innerlight.sampling import Inversion
 
     told = read_recipe(picture)
-    backbone = opened(model or model_of(told), device, dtype or told.get("dtype"), tokenizer)
+    backbone = opened(model or model_of(told), device, dtype or told.get("dtype"), tokenizer, learned)
     found = again(told, backbone, image=image or None, inversion=Inversion.load(inversion) if inversion else None)
     made = pictured(found, told)
     place = output or picture.with_name(f"{picture.stem}-again.png")

@@ -55,6 +55,9 @@ def score(
     chosen = get(method.replace("-", "_"))
     config = chosen.config(**values_of(setting or [], chosen))
     options: dict[str, Any] = {} if split is None else {"split": split}
+    frames = getattr(data.PROTOCOLS[rule], "frames", "all")
+    if name in ("permir", "permis") and frames != "all":
+        options["frames"] = frames
     opener = getattr(data, f"open_{name}")
     items = opener(folder, **options)
     if not len(items):
@@ -63,5 +66,8 @@ def score(
     report = data.score_set(
         backbone, chosen, config, items, data.PROTOCOLS[rule], output, limit=limit, seed=seed, progress=progress(rule)
     )
-    told = {"protocol": report.protocol, "method": report.method, "items": report.items, "scores": dict(report.scores)}
+    told = {
+        "protocol": report.protocol, "method": report.method, "set": report.data, "split": report.split,
+        "items": report.items, "total": report.total, "limit": limit, "scores": dict(report.scores),
+    }  # fmt: skip
     answer(told, json, str(report))

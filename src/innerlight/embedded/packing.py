@@ -33,6 +33,7 @@ from innerlight.world import caption, render, sample
 
 LICENCE = "Apache-2.0"
 STEPS = 25
+LESSONS = {"textual_inversion_steps": 200, "p_plus_steps": 120}  # of teaching: a few minutes on two cores
 GUIDANCES = (1.5, 2.5, 4.0, 6.0)
 DEVELOPMENT = 50_000  # seeds of the scenes that defaults are fitted on
 CALIBRATED_ON = 48  # captions for each guidance
@@ -99,6 +100,7 @@ def calibrate(runs: Path, progress: Progress = lambda done, of: None) -> dict[st
     calibration = {
         **kept,
         "steps": STEPS,
+        **LESSONS,
         "guidance": best,
         "vocabulary": words_of(open_scenes(runs / "data")),
         "fitted": {

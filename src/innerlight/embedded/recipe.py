@@ -86,7 +86,9 @@ def train_stage(
     if stage == "calibration":
         return {"stage": stage, **calibrate(folder, progress)["fitted"]}
     schedule = SCHEDULES[stage]
-    train(STAGES[stage](folder), schedule, folder / stage, device=device, seconds=seconds, progress=progress)
+    what = STAGES[stage](folder)
+    what.module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    train(what, schedule, folder / stage, device=device, seconds=seconds, progress=progress)
     state = state_of(folder / stage)
     return {"stage": stage, "step": state.step, "of": schedule.steps, "hours": round(state.seconds / 3600, 2)}
 

@@ -1,7 +1,8 @@
 """One journal of work done: killed at any moment, the work goes on, loses nothing and repeats nothing.
 
-The first line says what the work is; each further line is one finished key, on disk before `record` returns. Write an
-output (atomically) *before* recording it: after a kill at most the one key in flight is done again.
+The first line says what the work is; each further line is one finished key, on disk before `record` returns, or one
+that is taken back. Write an output (atomically) *before* recording it: after a kill at most the one key in flight is
+done again.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class Manifest:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, task: str, settings: Mapping[str, Any]) -> Self:
-        """Start a journal at `path`, or go on with the one there if it is of the same task and settings."""
+        """Start a journal at `path`, or go on with the one there if it is of the same task and settings; one without
+        results takes new settings.
+        """
         path = Path(path)
         header = _header(task, settings)
         file = _open_locked(path)
@@ -58,6 +61,15 @@ class Manifest:
             file.close()
             raise
         return manifest
+
+    @staticmethod
+    def read(path: str | os.PathLike[str], *, task: str) -> tuple[Mapping[str, Any], Mapping[str, Result]]:
+        """Settings and results of a journal as it is now: it may be in use, and is left as it is."""
+        path = Path(path)
+        settings, results, _ = _parsed(path, _all_bytes(path), task)
+        if not isinstance(settings, dict):
+            raise InputError(f"{path} is no manifest: its settings are {settings!r}; use another path.")
+        return settings, results
 
     def __enter__(self) -> Self:
         return self
@@ -99,12 +111,23 @@ class Manifest:
             raise InputError(f"A key is text of at least one character; got {key!r}.")
         line = json_text({"key": key, "result": result}, name=f"record {key!r}")
         with self._writing:
-            if self._file.closed:
-                raise InputError(f"{self.path} is closed; record within its `with` block.")
+            self._refuse_closed()
             if key in self._results:
                 raise InputError(f"{key!r} is already recorded in {self.path}; skip the keys that are .done.")
             self._append(line)
             self._results[key] = MappingProxyType(result)
+
+    def forget(self, key: str) -> None:
+        """Take a finished key back, for good: it is to be done again."""
+        with self._writing:
+            self._refuse_closed()
+            self.result(key)
+            self._append(json_text({"key": key, "result": None}))
+            del self._results[key]
+
+    def _refuse_closed(self) -> None:
+        if self._file.closed:
+            raise InputError(f"{self.path} is closed; record within its `with` block.")
 
     def _append(self, line: str) -> None:
         """Add one line and sync it; after a failed write the journal is as it was."""
@@ -149,22 +172,54 @@ def _open_locked(path: Path) -> FileIO:
     return file
 
 
+def _all_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise NotFoundError(f"There is no file {path}; expected a manifest.") from error
+    except OSError as error:
+        raise ReadError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+
+
 def _replay(path: Path, journal: bytes, header: str) -> tuple[dict[str, Result], int]:
-    """The results of all whole lines and the length of these in bytes; a torn last line is left out."""
-    length = journal.rfind(b"\n") + 1
-    if length == 0:
+    """The results to go on with, and the length in bytes of the lines to keep."""
+    if b"\n" not in journal:
         _refuse_other_file(path, journal, header)
         return {}, 0
-    first, *lines = journal[: length - 1].split(b"\n")
-    _refuse_other_work(path, first, header)
-    return dict(_entry(line, f"{path}, line {number}") for number, line in enumerate(lines, start=2)), length
+    here = json.loads(header)
+    there, results, length = _parsed(path, journal, here["task"])
+    if there == here["settings"]:
+        return results, length
+    if results:
+        raise InputError(
+            f"{path} was begun with other settings: {_difference(there, here['settings'])}. "
+            "Use the same settings to go on, or another path to start afresh."
+        )
+    return {}, 0
 
 
-def _entry(line: bytes, place: str) -> tuple[str, Result]:
+def _parsed(path: Path, journal: bytes, task: str) -> tuple[object, dict[str, Result], int]:
+    """The settings, the results of all whole lines and the length of these in bytes; a torn last line is left out."""
+    length = journal.rfind(b"\n") + 1
+    first, *lines = journal[: max(length - 1, 0)].split(b"\n")
+    settings = _settings(path, first, task)
+    results: dict[str, Result] = {}
+    for number, line in enumerate(lines, start=2):
+        key, result = _entry(line, f"{path}, line {number}")
+        results.pop(key, None)  # what was taken back and done again comes where it was done again
+        if result is not None:
+            results[key] = result
+    return settings, results, length
+
+
+def _entry(line: bytes, place: str) -> tuple[str, Result | None]:
+    """A key and its result, or None where it is taken back."""
     entry = _json_or_none(line, place)
-    if isinstance(entry, dict):
-        key, result = entry.get("key"), entry.get("result")
-        if isinstance(key, str) and isinstance(result, dict):
+    if isinstance(entry, dict) and isinstance(key := entry.get("key"), str):
+        result = entry.get("result", "absent")
+        if result is None:
+            return key, None
+        if isinstance(result, dict):
             return key, MappingProxyType(result)
     raise InputError(f'{place} is damaged: expected {{"key": ..., "result": ...}}. Remove that line to redo its work.')
 
@@ -182,25 +237,16 @@ def _refuse_other_file(path: Path, torn: bytes, header: str) -> None:
         raise InputError(f"{path} is no manifest: it starts with {torn[:24]!r}; use another path.")
 
 
-def _refuse_other_work(path: Path, first: bytes, header: str) -> None:
-    """Raise if the journal's first line is of another kind, task or settings than `header`, naming what differs."""
-    there, here = _parse_header(path, first), json.loads(header)
-    if there.get(MARK) != VERSION:
-        raise InputError(f"{path} is a manifest of version {there.get(MARK)!r}, not {VERSION}; use another path.")
-    if there.get("task") != here["task"]:
-        raise InputError(f"{path} is of task {there.get('task')!r}, not {here['task']!r}; use another path.")
-    if there.get("settings") != here["settings"]:
-        raise InputError(
-            f"{path} was begun with other settings: {_difference(there.get('settings'), here['settings'])}. "
-            "Use the same settings to go on, or another path to start afresh."
-        )
-
-
-def _parse_header(path: Path, first: bytes) -> dict[str, Any]:
+def _settings(path: Path, first: bytes, task: str) -> object:
+    """What the first line of a journal says, if it is a manifest's of this task."""
     header = _json_or_none(first, f"{path}, line 1")
     if not isinstance(header, dict) or MARK not in header:
         raise InputError(f"{path} is no manifest: it starts with {first[:24]!r}; use another path.")
-    return header
+    if header[MARK] != VERSION:
+        raise InputError(f"{path} is a manifest of version {header[MARK]!r}, not {VERSION}; use another path.")
+    if header.get("task") != task:
+        raise InputError(f"{path} is of task {header.get('task')!r}, not {task!r}; use another path.")
+    return header.get("settings")
 
 
 def _difference(there: object, here: dict[str, Any]) -> str:

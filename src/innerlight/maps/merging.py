@@ -35,10 +35,12 @@ def merge(rows: Tensor, anchors: Tensor, threshold: float, passes: int = 3) -> T
         raise InputError(f"threshold: expected a divergence above 0, got {threshold}")
     if passes < 1:
         raise InputError(f"passes: expected at least 1, got {passes}")
-    proposals = _means(rows, divergences(rows[anchors], rows) < threshold)
+    near = divergences(rows[anchors], rows) < threshold
+    near[torch.arange(len(anchors)), anchors] = True  # rounding aside, everything is at 0 from itself
+    proposals = _means(rows, near)
     for _ in range(passes - 1):
         near = divergences(proposals, proposals) < threshold
-        near.fill_diagonal_(True)  # rounding aside, everything is at 0 from itself
+        near.fill_diagonal_(True)
         proposals = _means(proposals, near[_seeds(near)])
     return proposals
 

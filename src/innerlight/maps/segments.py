@@ -16,6 +16,7 @@ from torch import Tensor
 
 from innerlight import viz
 from innerlight.files import rle, write_json, write_label_map, write_picture
+from innerlight.files.stems import stem_of
 from innerlight.maps.resizing import resize
 from innerlight.types import LabelMap
 
@@ -77,8 +78,8 @@ class Segments:
 
     def save(self, path: str | os.PathLike[str], image: int = 0) -> list[Path]:
         """Write one picture's labels as indexed PNG, masks as JSON, and the picture under them; says where."""
-        stem = Path(path).with_suffix("")
-        places = [stem.with_name(f"{stem.name}{end}") for end in (".png", ".json", "-overlay.png")]
+        stem = stem_of(path)
+        places = [Path(f"{stem}{end}") for end in (".png", ".json", "-overlay.png")]
         write_label_map(self.labels[image], places[0])
         write_json({"annotations": self.annotations(image), "recipe": dict(self.recipe)}, places[1])
         write_picture(self.picture(image), places[2])

@@ -10,7 +10,7 @@ from innerlight.matching.features import Features, checked_points
 from innerlight.matching.matches import Finder, Matches, joined
 from innerlight.matching.nearest import mutual, nearest, nearest_cells, similarity
 from innerlight.matching.ranking import Ranking
-from innerlight.matching.store import Entry, Index, Store
+from innerlight.matching.store import Entry, Index, Stamp, Store
 
 __all__ = [
     "Entry",
@@ -19,6 +19,7 @@ __all__ = [
     "Index",
     "Matches",
     "Ranking",
+    "Stamp",
     "Store",
     "checked_points",
     "joined",

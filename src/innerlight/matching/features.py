@@ -11,7 +11,7 @@ from torch import Tensor
 from innerlight.maps import resize
 from innerlight.types import InputError
 
-CHANNELS = 64  # resized at a time
+NUMBERS = 2**25  # of a picture's size, resized at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class Features:
     def lengths(self) -> Tensor:
         """(height, width): the length of the vector at each pixel of the picture, were the grid resized to it."""
         total = torch.zeros(self.image_size, dtype=self.values.dtype, device=self.values.device)
-        for part in self.values.split(CHANNELS):
+        for part in self.values.split(max(1, NUMBERS // (self.image_size[0] * self.image_size[1]))):
             total += resize(part, self.image_size).square().sum(0)
         return total.sqrt()
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from innerlight import viz
 from innerlight.files import Source, write_json, write_picture
+from innerlight.files.stems import stem_of
 from innerlight.types import InputError, Match
 
 
@@ -60,12 +61,11 @@ class Matches:
 
     def save(self, path: str | os.PathLike[str]) -> list[Path]:
         """Write matches as JSON, and beside it a picture with lines for each target; says where."""
-        place = Path(path).with_suffix(".json")
-        write_json(self.as_json(), place)
-        written = [place]
+        stem = stem_of(path)
+        written = [Path(f"{stem}.json")]
+        write_json(self.as_json(), written[0])
         for number in range(len(self.targets)):
-            name = place.stem if len(self.targets) == 1 else f"{place.stem}-{number:03d}"
-            written.append(place.with_name(f"{name}.png"))
+            written.append(Path(f"{stem}.png" if len(self.targets) == 1 else f"{stem}-{number:03d}.png"))
             write_picture(self.picture(number), written[-1])
         return written
 

@@ -14,10 +14,12 @@ from PIL import Image
 
 from innerlight import viz
 from innerlight.files import write_json, write_picture
+from innerlight.files.stems import stem_of
 from innerlight.maps import WordMap
 from innerlight.types import InputError
 
 SHOWN = 24  # pictures of a contact sheet
+SIDE = 512  # pixels of each there, at most: a hundred photographs at their own size are no picture that can be written
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +52,13 @@ class Ranking:
         span = fine.max() - fine.min()
         return (fine - fine.min()) > self.threshold * span
 
-    def picture(self, names: Sequence[str] | None = None, columns: int = 6) -> Image.Image:
-        """The reference and the surest pictures under their maps, with their scores."""
-        chosen = self.order[:SHOWN]
+    def picture(self, names: Sequence[str] | None = None, columns: int = 6, count: int | None = SHOWN) -> Image.Image:
+        """The reference and the `count` surest pictures (None: all) under their maps, with their scores."""
+        chosen = self.order[:count]
         told = [f"{names[k]}\n{self.scores[k]:.3f}" if names else f"{self.scores[k]:.3f}" for k in chosen]
-        shown = viz.heat(self.reference, self.reference_mask.astype(np.float32))
-        return viz.grid(
-            [shown, *(self.maps[k].picture(self.images[k]) for k in chosen)], ["the reference", *told],
-            columns=min(columns, 1 + len(chosen)),
-        )  # fmt: skip
+        shown = [_small(viz.heat(self.reference, self.reference_mask.astype(np.float32)))]
+        shown += [_small(self.maps[k].picture(self.images[k])) for k in chosen]
+        return viz.grid(shown, ["the reference", *told], columns=min(columns, len(shown)))
 
     def as_json(self, names: Sequence[str] | None = None) -> dict[str, Any]:
         """Order and scores, surest first."""
@@ -68,10 +68,18 @@ class Ranking:
         ]
         return {"ranking": found, "recipe": dict(self.recipe)}
 
-    def save(self, path: str | os.PathLike[str], names: Sequence[str] | None = None) -> list[Path]:
-        """Write the ranking as JSON and as a contact sheet; says where."""
-        stem = Path(path).with_suffix("")
-        places = [stem.with_suffix(".json"), stem.with_suffix(".png")]
+    def save(
+        self, path: str | os.PathLike[str], names: Sequence[str] | None = None, count: int | None = SHOWN
+    ) -> list[Path]:
+        """Write the ranking as JSON, and a contact sheet of the `count` surest (None: all); says where."""
+        stem = stem_of(path)
+        places = [Path(f"{stem}.json"), Path(f"{stem}.png")]
         write_json(self.as_json(names), places[0])
-        write_picture(self.picture(names), places[1])
+        short = [Path(name).name for name in names] if names else None  # a caption has no room for folders
+        write_picture(self.picture(short, count=count), places[1])
         return places
+
+
+def _small(image: Image.Image) -> Image.Image:
+    image.thumbnail((SIDE, SIDE))
+    return image

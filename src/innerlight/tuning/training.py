@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from innerlight.files import atomic_path
-from innerlight.types import InputError
+from innerlight.types import CancelledError, InputError
 
 Progress = Callable[[int, int], None]
 
@@ -31,10 +31,13 @@ class Schedule:
     final: float = 0.02  # share of the rate that is left at the end (cosine)
     turn: int | None = None  # step at which what is learnt from changes: warm-up and cosine begin anew there
     decay: float = 0.01  # weight decay
-    average: float = 0.999  # of the exponential moving average, reached gradually
-    clip: float = 1.0
+    average: float | None = 0.999  # of the exponential moving average, reached gradually; None: no average
+    clip: float = 1.0  # the longest gradient
+    betas: tuple[float, float] = (0.9, 0.99)
+    half: bool = True  # passes in bfloat16, where that is safe
     save_seconds: float = 120.0
     sample_steps: int = 1000
+    log_steps: int = 50  # a line in the log, and a word on progress
 
 
 class Stage(Protocol):
@@ -72,32 +75,39 @@ def train(
     seconds: float | None = None,
     progress: Progress = lambda done, of: None,
 ) -> nn.Module:
-    """Train until the schedule's last step, or for `seconds` of this run; returns the averaged module."""
+    """Train until the schedule's last step, or for `seconds` of this run; returns the averaged module. Whoever is told
+    of the progress may raise CancelledError: all that was learnt is kept first.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    module = stage.module.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    optimiser = torch.optim.AdamW(_groups(module, schedule.decay), lr=schedule.rate, betas=(0.9, 0.99))
+    module = stage.module.to(device)
+    optimiser = torch.optim.AdamW(_groups(module, schedule.decay), lr=schedule.rate, betas=schedule.betas)
     average = _Average(module, schedule.average)
-    state = _restore(folder / "checkpoint.pt", schedule, module, optimiser, average)
+    checkpoint = folder / "checkpoint.pt"
+    state = _restore(checkpoint, schedule, module, optimiser, average)
     begun = saved = time.monotonic()
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-        while state.step < schedule.steps:
-            started = time.monotonic()
-            figures = _step(stage, module, optimiser, schedule, state.step, device)
-            average.update(module, state.step)
-            state.step, state.samples = state.step + 1, state.samples + schedule.batch
-            state.seconds += time.monotonic() - started
-            if state.step % 50 == 0:
-                line = {"step": state.step, "seconds": round(state.seconds, 1), **figures}
-                print(json.dumps(line), file=log, flush=True)
-                progress(state.step, schedule.steps)
-            if state.step % schedule.sample_steps == 0:
-                stage.sample(average.module, folder, state.step)
-            if time.monotonic() - saved > schedule.save_seconds:
-                _save(folder / "checkpoint.pt", schedule, module, optimiser, average, state)
-                saved = time.monotonic()
-            if seconds is not None and time.monotonic() - begun > seconds:
-                break
-    _save(folder / "checkpoint.pt", schedule, module, optimiser, average, state)
+    try:
+        with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            while state.step < schedule.steps:
+                started = time.monotonic()
+                figures = _step(stage, module, optimiser, schedule, state.step, device)
+                average.update(module, state.step)
+                state.step, state.samples = state.step + 1, state.samples + schedule.batch
+                state.seconds += time.monotonic() - started
+                if state.step % schedule.log_steps == 0:
+                    line = {"step": state.step, "seconds": round(state.seconds, 1), **figures}
+                    print(json.dumps(line), file=log, flush=True)
+                    progress(state.step, schedule.steps)
+                if state.step % schedule.sample_steps == 0:
+                    stage.sample(average.module, folder, state.step)
+                if time.monotonic() - saved > schedule.save_seconds:
+                    _save(checkpoint, schedule, module, optimiser, average, state)
+                    saved = time.monotonic()
+                if seconds is not None and time.monotonic() - begun > seconds:
+                    break
+    except CancelledError:
+        _save(checkpoint, schedule, module, optimiser, average, state)
+        raise
+    _save(checkpoint, schedule, module, optimiser, average, state)
     return average.module
 
 
@@ -122,7 +132,7 @@ def _step(
     rate = schedule.rate * _share(step, schedule)
     for group in optimiser.param_groups:
         group["lr"] = rate
-    with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16):
+    with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=schedule.half):
         loss, figures = stage.loss(step, schedule.batch)
     if not torch.isfinite(loss):
         raise FloatingPointError(
@@ -157,13 +167,15 @@ def _groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:
 
 
 class _Average:
-    """Exponential moving average of a module's weights; young ones forget faster."""
+    """Exponential moving average of a module's weights; young ones forget faster. Without decay the module itself."""
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+    def __init__(self, module: nn.Module, decay: float | None) -> None:
+        self.module = module if decay is None else copy.deepcopy(module).eval().requires_grad_(False)
         self.decay = decay
 
     def update(self, module: nn.Module, step: int) -> None:
+        if self.decay is None:
+            return
         decay = min(self.decay, (1 + step) / (10 + step))
         with torch.no_grad():
             pairs = zip(self.module.state_dict().values(), module.state_dict().values(), strict=True)

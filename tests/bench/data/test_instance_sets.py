@@ -111,6 +111,7 @@ def test_the_rule_of_the_released_code(tmp_path: Path):
         assert np.array_equal(frame.mask(), dog(index))
         assert abs(np.asarray(frame.image()).mean() - index) < 1
     assert [frame.number for frame in data] == [0, 1, 2]
+    assert data.frames == "largest"
     targets = open_permis(tmp_path)
     assert targets.keys == data.keys[:2]
     assert "largest" in targets.split
@@ -140,6 +141,17 @@ def test_random_frames_of_the_paper(tmp_path: Path):
         drawn.add((individual, *sorted(indices)))
     assert len(drawn) > 6
     assert {one[0] for one in drawn} == {f"{VIDEO}/7", f"{VIDEO}/9"}
+
+
+def test_frames_follow_the_protocol(run: Callable[..., tuple[int, str, str]], model: str, tmp_path: Path):
+    make_burst(tmp_path / "burst")
+    given = ["score", "permir", tmp_path / "burst", "--method", "pdm", "--model", model, "--protocol"]
+    code, out, _ = run(*given, "permir_random")
+    assert code == 0
+    assert "pdm on PerMIR (val, frames random, seed 0), all 1 items" in out
+    code, _, err = run(*given, "perseg")
+    assert code == 2
+    assert "perseg is for PerSeg, not for PerMIR; for that: permir, permir_random" in err
 
 
 def test_videos_without_a_rival_or_of_a_source_left_out(tmp_path: Path):

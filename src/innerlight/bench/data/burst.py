@@ -111,7 +111,7 @@ def _opened(name: str, folder: Path | str, split: str, frames: Frames, seed: int
     used = sorted({video.categories[track] for video, track, _, _ in chosen.values()})
     names = tuple(categories.get(number, str(number)) for number in used)
     rule = frames if frames == "largest" else f"random, seed {seed}"
-    return DataSet(name, f"{split}, frames {rule}", root, tuple(chosen), names, _read=read)
+    return DataSet(name, f"{split}, frames {rule}", root, tuple(chosen), names, frames=frames, _read=read)
 
 
 def _largest(video: _Video) -> tuple[int, tuple[int, ...]] | None:

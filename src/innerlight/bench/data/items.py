@@ -32,6 +32,7 @@ class DataSet(Sequence[Item], Generic[Item]):
     folder: Path
     keys: tuple[str, ...]
     classes: tuple[str, ...] = ()  # names by number, where there are numbers; else the categories
+    frames: str = field(default="all", kw_only=True)  # of a video: by which rule they were chosen
     _read: Callable[[str], Item] = field(kw_only=True, compare=False)
 
     def __len__(self) -> int:

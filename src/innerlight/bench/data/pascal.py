@@ -58,7 +58,7 @@ def open_pascal_voc(folder: Path | str, split: str = "val", *, year: int = 2012)
     root = _VOC.root(folder, f"VOCdevkit/VOC{year}", f"VOC{year}")
     table = table_of({IGNORE: IGNORE} | {number: number for number in range(21)})
     return _opened(
-        _VOC, root, "Pascal VOC", split, "Segmentation", "SegmentationClass", PASCAL_VOC_21, table,
+        _VOC, root, f"Pascal VOC {year}", split, "Segmentation", "SegmentationClass", PASCAL_VOC_21, table,
         "0..20, or 255 where nothing counts",
     )  # fmt: skip
 

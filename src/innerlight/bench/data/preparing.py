@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,6 +62,14 @@ class Search:
     reference: InstanceFrame
     targets: tuple[InstanceFrame, ...]
     right: tuple[bool, ...]  # whether the target shows it
+
+    @property
+    def key(self) -> str:
+        """Of these pictures: what is found in a gallery is found among its others."""
+        names = [frame.key for frame in self.targets]
+        if len(names) > 1:
+            names = [f"{len(names)} pictures", hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]]
+        return f"{self.reference.key} in {', '.join(names)}"
 
 
 def prepare_labels(item: SegmentationItem, protocol: SegmentationProtocol) -> PreparedLabels:

@@ -30,7 +30,7 @@ class SegmentationProtocol:
     """How a label map is scored. `str()` is one line."""
 
     name: str
-    data: str  # with its split
+    data: str  # the set
     source: str  # who scores so
     classes: int
     fit: Fit = "as is"
@@ -39,6 +39,7 @@ class SegmentationProtocol:
     matching: Matching = "set"  # of segments to classes: in each picture, over the set, or none: they have names
     by: By = "hits"  # what the matching makes as large as it can
     ignore: int = IGNORE
+    split: str = ""  # of the set, that numbers are published of; another is scored too, and told apart
 
     def __post_init__(self) -> None:
         refuse_fit(self.fit, self.side)
@@ -69,6 +70,7 @@ class PointsProtocol:
     alphas: tuple[float, ...] = (0.05, 0.1)
     size: Size = "target box"  # its longer side, in pixels of the target as published
     averaging: Averaging = "image"  # over points of a pair then pairs, over all points, or by category then categories
+    split: str = ""
 
     def __post_init__(self) -> None:
         refuse_fit(self.fit, self.side)
@@ -101,6 +103,7 @@ class InstanceProtocol:
     dropped: Literal["individual", "target"] = "target"  # with all frames of it, or as a target only
     pooling: Pooling = "pair"  # of intersections and unions, before they are divided
     ties: Ties = "pessimistic"  # of equal scores in a ranking: the right ones last, or in between
+    split: str = ""
 
     def __post_init__(self) -> None:
         refuse_fit(self.fit, self.side)
@@ -135,49 +138,52 @@ Protocol = SegmentationProtocol | PointsProtocol | InstanceProtocol
 
 # Evaluated in the released notebook: central square to 512, nearest labels, one assignment a picture by hits.
 DIFFSEG_COCO = SegmentationProtocol(
-    "diffseg_coco", "COCO-Stuff-27 (val, curated)", "Tian et al. 2024, arXiv:2308.12469", 27, "centre crop", 512,
-    matching="image",
+    "diffseg_coco", "COCO-Stuff-27", "Tian et al. 2024, arXiv:2308.12469", 27, "centre crop", 512, matching="image",
+    split="val, curated",
 )  # fmt: skip
-DIFFSEG_CITYSCAPES = replace(DIFFSEG_COCO, name="diffseg_cityscapes", data="Cityscapes-27 (val)")
+DIFFSEG_CITYSCAPES = replace(DIFFSEG_COCO, name="diffseg_cityscapes", data="Cityscapes-27", split="val")
 # res 320 in the released test script; K clusters to K classes once, over all pictures. STEGO scores at 320 as well.
 PICIE_COCO = SegmentationProtocol(
-    "picie_coco", "COCO-Stuff-27 (val, curated)", "Cho et al. 2021, arXiv:2103.17070", 27, "short side", 320
+    "picie_coco", "COCO-Stuff-27", "Cho et al. 2021, arXiv:2103.17070", 27, "short side", 320, split="val, curated"
 )
 # PiCIE itself scores Cityscapes on train and val together; the val split is STEGO's.
 STEGO_CITYSCAPES = replace(
-    PICIE_COCO, name="stego_cityscapes", data="Cityscapes-27 (val)", source="Hamilton et al. 2022, arXiv:2203.08414"
-)
+    PICIE_COCO, name="stego_cityscapes", data="Cityscapes-27", source="Hamilton et al. 2022, arXiv:2203.08414",
+    split="val",
+)  # fmt: skip
 # No paper's: whole pictures, original pixels, nothing to match.
 ADE20K_NAMES = SegmentationProtocol(
-    "ade20k_names", "ADE20K-150 (val)", "ours", 150, scored="original", matching="names"
+    "ade20k_names", "ADE20K-150", "ours", 150, scored="original", matching="names", split="val"
 )
-VOC_NAMES = replace(ADE20K_NAMES, name="voc_names", data="Pascal VOC 2012 (val)", classes=21)
-CONTEXT_NAMES = replace(ADE20K_NAMES, name="context_names", data="Pascal Context-59 (val)", classes=59)
+VOC_NAMES = replace(ADE20K_NAMES, name="voc_names", data="Pascal VOC 2012", classes=21)
+CONTEXT_NAMES = replace(ADE20K_NAMES, name="context_names", data="Pascal Context-59", classes=59)
 
 # eval_spair.py: pictures squashed to 768, threshold max(w, h) of the target's box in original pixels.
 SPAIR = PointsProtocol(
-    "spair", "SPair-71k (test, large)", "Tang et al. 2023, arXiv:2306.03881", "squash", 768, (0.01, 0.05, 0.1),
-    averaging="point",
+    "spair", "SPair-71k", "Tang et al. 2023, arXiv:2306.03881", "squash", 768, (0.01, 0.05, 0.1), averaging="point",
+    split="test, large",
 )  # fmt: skip
 SPAIR_BY_IMAGE = replace(SPAIR, name="spair_by_image", averaging="image")
 # The threshold called "bbox-kp": the box around the target's points. Pictures squashed to 512 (Hedlin et al.).
 PF_WILLOW = PointsProtocol(
-    "pf_willow", "PF-Willow (test)", "Ham et al. 2016, arXiv:1511.05065; Hedlin et al. 2023, arXiv:2305.15581",
-    "squash", 512, (0.05, 0.1, 0.15), "target keypoints",
+    "pf_willow", "PF-Willow", "Ham et al. 2016, arXiv:1511.05065; Hedlin et al. 2023, arXiv:2305.15581", "squash", 512,
+    (0.05, 0.1, 0.15), "target keypoints", split="test",
 )  # fmt: skip
 # First three species, all pairs of the test split within one. Their code scales the box by the width's factor only.
-CUB = PointsProtocol("cub", "CUB-200-2011 (test, 3 species)", "Hedlin et al. 2023, arXiv:2305.15581", "squash", 512)
+CUB = PointsProtocol(
+    "cub", "CUB-200-2011", "Hedlin et al. 2023, arXiv:2305.15581", "squash", 512, split="test, 3 species"
+)
 
 # pdm_permir.py: the query is the frame of the largest mask, the gallery all others of all videos; a video goes if one
 # of its masks is under 0.005 of the square. Frames by the released rule; the paper says random.
 PERMIR = InstanceProtocol(
-    "permir", "PerMIR from BURST", "Samuel et al. 2024, arXiv:2405.18025", "retrieval", "largest", "object crop", 512,
+    "permir", "PerMIR", "Samuel et al. 2024, arXiv:2405.18025", "retrieval", "largest", "object crop", 512,
     "largest mask", "all other frames", 0.005, "individual",
 )  # fmt: skip
 PERMIR_RANDOM = replace(PERMIR, name="permir_random", frames="random")
 # pdm_permis.py: frame 0 to frame 1, intersections and unions summed over all pairs.
 PERMIS = InstanceProtocol(
-    "permis", "PerMIS from BURST", "Samuel et al. 2024, arXiv:2405.18025", "segmentation", "largest", "object crop",
+    "permis", "PerMIS", "Samuel et al. 2024, arXiv:2405.18025", "segmentation", "largest", "object crop",
     512, "first frame", "second frame", 0.005, "target", "set",
 )  # fmt: skip
 PERMIS_RANDOM = replace(PERMIS, name="permis_random", frames="random")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,16 @@ from typing import Any
 import numpy as np
 
 from innerlight.backbones import Backbone
+from innerlight.bench.data._keeping import Kept
 from innerlight.bench.data.items import DataSet, PointPair, SegmentationItem
 from innerlight.bench.data.preparing import Search, prepare_frame, prepare_labels, prepare_pair, searches
-from innerlight.bench.data.protocols import InstanceProtocol, PointsProtocol, Protocol, SegmentationProtocol
+from innerlight.bench.data.protocols import (
+    PROTOCOLS,
+    InstanceProtocol,
+    PointsProtocol,
+    Protocol,
+    SegmentationProtocol,
+)
 from innerlight.files import Manifest
 from innerlight.methods import Method
 from innerlight.metrics import (
@@ -42,12 +50,18 @@ class Report:
 
     protocol: str
     method: str
+    data: str  # the set
+    split: str
+    meant: str  # the split that the protocol is for; may be empty
     items: int
+    total: int  # items that there are; more where a limit was given
     scores: Mapping[str, float]
 
     def __str__(self) -> str:
+        part = f"all {self.items}" if self.items == self.total else f"the first {self.items} of {self.total}"
+        apart = f"; the protocol is for {self.meant}" if self.meant not in ("", self.split) else ""
         told = "\n".join(f"{name}: {value:.4f}" for name, value in self.scores.items())
-        return f"{self.protocol}\n{self.method}, {self.items} items\n{told}"
+        return f"{self.protocol}\n{self.method} on {self.data} ({self.split}), {part} items{apart}\n{told}"
 
 
 def score_set(
@@ -62,27 +76,50 @@ def score_set(
     seed: int = 0,
     progress: Progress = lambda done, of: None,
 ) -> Report:
-    """Run a method on the items of a set, the first `limit` if one is given. What each gave is kept in `folder`:
-    stopped and run again, it goes on.
+    """Run a method on the items of a set, the first `limit` if one is given. What each gave is kept in `folder` by the
+    item's key: stopped and run again, it goes on.
     """
     family = FAMILIES[type(protocol)]
     if method.family != family:
         raise InputError(f"{protocol.name} scores methods of {family}, {method.name} is one of {method.family}")
+    _refuse_other_set(data, protocol)
     work, scored = _ways(backbone, method, config, protocol, seed)
-    items: Sequence[Any] = searches(data, protocol) if isinstance(protocol, InstanceProtocol) else data
-    items = items[:limit]
+    found: Sequence[Any] = searches(data, protocol) if isinstance(protocol, InstanceProtocol) else data
+    items = found[:limit]
+    keys = items.keys if isinstance(items, DataSet) else [search.key for search in items]
+    if not keys:
+        raise InputError(f"{protocol.name} leaves nothing of {data.name} ({data.split}) to score; give more of it")
     settings = {
         "set": data.name, "split": data.split, "protocol": str(protocol), "method": method.name,
         "config": asdict(config), "model": backbone.hash, "seed": seed,
     }  # fmt: skip
-    with Manifest.open(folder / f"{protocol.name}-{method.name}.jsonl", task="score", settings=settings) as manifest:
-        for number in range(len(items)):
+    path = folder / f"{protocol.name}-{method.name}.jsonl"
+    with Manifest.open(path, task="score", settings=settings) as manifest:
+        for number, key in enumerate(keys):
             progress(number, len(items))
-            if not manifest.done(str(number)):
-                manifest.record(str(number), **work(items[number]))
+            if not manifest.done(key):
+                manifest.record(key, **work(items[number]))
         progress(len(items), len(items))
-        results = [dict(manifest.result(str(number))) for number in range(len(items))]
-    return Report(str(protocol), method.name, len(results), scored(results))
+        results = [dict(manifest.result(key)) for key in keys]
+    scores = scored(results)
+    hollow = [name for name, score in scores.items() if not math.isfinite(score)]
+    if hollow:
+        raise InputError(
+            f"{', '.join(hollow)} of {len(results)} items of {data.name} ({data.split}) is no number: they hold "
+            f"nothing that {protocol.name} scores; take others, or more"
+        )
+    return Report(str(protocol), method.name, data.name, data.split, protocol.split, len(results), len(found), scores)
+
+
+def _refuse_other_set(data: DataSet[Any], protocol: Protocol) -> None:
+    if data.name != protocol.data:
+        own = ", ".join(one.name for one in PROTOCOLS.values() if one.data == data.name)
+        raise InputError(f"{protocol.name} is for {protocol.data}, not for {data.name}; for that: {own or 'none'}")
+    if isinstance(protocol, InstanceProtocol) and data.frames != protocol.frames:
+        raise InputError(
+            f"{protocol.name} wants frames {protocol.frames}, these of {data.name} are {data.frames}; open it with "
+            f"frames={protocol.frames!r}"
+        )
 
 
 Work = Callable[[Any], dict[str, Any]]
@@ -99,8 +136,9 @@ def _ways(backbone: Backbone, method: Method, config: Any, protocol: Protocol, s
             lambda pair: _matched(backbone, method, config, pair, protocol, seed),
             lambda results: _point_scores(results, protocol),
         )
+    prepared = Kept()
     return (
-        lambda search: _searched(backbone, method, config, search, protocol, seed),
+        lambda search: _searched(backbone, method, config, search, protocol, seed, prepared),
         lambda results: _instance_scores(results, protocol),
     )
 
@@ -178,10 +216,11 @@ def _point_scores(results: Sequence[Mapping[str, Any]], protocol: PointsProtocol
 
 
 def _searched(
-    backbone: Backbone, method: Method, config: Any, search: Search, protocol: InstanceProtocol, seed: int
-) -> dict[str, Any]:
+    backbone: Backbone, method: Method, config: Any, search: Search, protocol: InstanceProtocol, seed: int,
+    prepared: Kept,
+) -> dict[str, Any]:  # fmt: skip
     reference = prepare_frame(search.reference, protocol)
-    targets = [prepare_frame(frame, protocol) for frame in search.targets]
+    targets = [prepared(frame.key, partial(prepare_frame, frame, protocol)) for frame in search.targets]
     found = method.function(
         backbone, reference.picture, [one.picture for one in targets], config, mask=reference.mask,
         word=search.reference.category, seed=seed,

@@ -42,6 +42,7 @@ class EmbeddingCorrespondenceConfig:
     together: int = 10  # prompts in one pass
 
 
+LOUDER = 2.0**16  # losses on the way back, so that half precision keeps small gradients
 POINTS = 4  # of a pair that are asked for; pairs that show fewer are dropped
 
 
@@ -117,7 +118,7 @@ def finder(
     run: Run | None = None,
 ) -> Finder:
     """What matches one target after another, with prompts that were optimised once."""
-    _check(config)
+    _check(config, len(backbone.levels))
     (shown,) = read_pictures(source)
     if points is None:
         raise InputError("points: this method optimises a prompt for each; name some, as [(x, y), ...]")
@@ -173,7 +174,9 @@ def prompts_for_points(
         for some, goals in zip(states.split(config.together), wanted.split(config.together), strict=True):
             with torch.enable_grad():
                 maps = _maps(backbone, noisy, some, plain, config.timestep, config, gradient=True)
-                _loss(maps, goals).backward()
+                (LOUDER * _loss(maps, goals)).backward()
+        assert states.grad is not None
+        states.grad /= LOUDER
         optimiser.step()
         advance()
     return states.detach().unflatten(0, (len(points), config.restarts))
@@ -268,15 +271,14 @@ def _over_layers(maps: Sequence[Tensor], size: tuple[int, int], compat: bool) ->
 def _crop_around(
     points: Tensor, size: tuple[int, int], config: EmbeddingCorrespondenceConfig, generator: torch.Generator
 ) -> Box:
-    """At random, with every point as far inside as is asked; where that cannot be, anywhere."""
+    """At random, with every point as far inside as is asked; where that cannot be, as far as can be."""
     sides = []
     for side, along in zip(size, (points[:, 1], points[:, 0]), strict=True):
         length = round(config.crop * side)
         low = float((along * side).max()) - (1 - config.margin) * length
         high = float((along * side).min()) - config.margin * length
-        low, high = max(0, int(np.ceil(low))), min(side - length, int(np.floor(high)))
-        if low > high:
-            low, high = 0, side - length
+        low, high = (min(max(0, end), side - length) for end in (int(np.ceil(low)), int(np.floor(high))))
+        low, high = min(low, high), max(low, high)
         first = int(torch.randint(low, high + 1, (), generator=generator))
         sides.append((first, first + length))
     (top, bottom), (left, right) = sides
@@ -325,7 +327,13 @@ def _gaussians(points: Tensor, box: Box, pixels: Tensor, spread: float) -> Tenso
     return torch.exp(-(down[:, :, None] ** 2 + across[:, None] ** 2) / 2)
 
 
-def _check(config: EmbeddingCorrespondenceConfig) -> None:
+def _check(config: EmbeddingCorrespondenceConfig, levels: int) -> None:
+    if not all(0 <= t < levels for t in (config.timestep, config.target_timestep)):
+        raise InputError(
+            f"expected timesteps from 0 to {levels - 1}, got {config.timestep} and {config.target_timestep}"
+        )
+    if config.rate is not None and not config.rate > 0:
+        raise InputError(f"rate: expected a number above 0, got {config.rate}")
     if not (0 < config.crop <= 1 and 0 <= config.margin < 0.5 and config.spread > 0):
         raise InputError(
             f"expected a crop above 0 up to 1, a margin below 0.5, a spread above 0; got {config.crop}, "

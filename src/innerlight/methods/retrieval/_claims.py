@@ -11,7 +11,7 @@ from innerlight.embedded.rivals import attempt_of, hunted
 from innerlight.methods._registry import Claim, get
 
 RANKERS = ("features' mean", "colours", "the word alone", "at random")
-MARKERS = ("features' mean", "the word alone")
+MARKERS = ("features' mean", "the word alone", "colours", "the mask of the reference")
 SAYS = {
     "retrieval_map": (
         "pictures that show this thing come before those that show its like (average precision)",
@@ -40,7 +40,7 @@ def _arms(name: str, backbone: Backbone, seed: int) -> dict[str, dict[str, float
     found = get(name).function(
         backbone, asked.reference.picture, gallery, mask=asked.mask, word=asked.category, seed=seed
     )
-    arms = {"method": attempt_of(found, asked), **hunted(backbone, asked, seed, found.threshold)}
+    arms = {"method": attempt_of(found, asked), **hunted(backbone, asked, seed)}
     return {arm: own.measures(asked) for arm, own in arms.items()}
 
 

@@ -60,6 +60,8 @@ def pdm_voting(
     """
     if mask is None:
         raise InputError("pdm_voting needs the reference's mask=; pdm also takes a word=")
+    if not 0 <= config.nearest <= 1:
+        raise InputError(f"nearest: expected a share of cells, 0..1, got {config.nearest}; 1/41 is the authors'")
     (own,), pictures = read_pictures(reference), read_pictures(targets)
     given = one_mask(mask, own)
     maps, scores = [], []

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -22,11 +23,12 @@ from innerlight.metrics import adjusted_rand
 from innerlight.prompts import tokens_of_word
 from innerlight.sampling import Run, probe
 from innerlight.taps import HeadMean, Read
-from innerlight.types import InputError, LabelMap
+from innerlight.types import InputError, LabelMap, Span
 from innerlight.world import render, sample, truth
 from innerlight.world.draw import Render
 
 THRESHOLD = 1.1  # the authors', on COCO-Stuff; 0.9 on Cityscapes
+A, AND = "a ", " and "  # around names, where they are told to the network
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def _arms(backbone: Backbone, seed: int) -> tuple[Render, dict[str, NDArray[np.i
     grid = (latents.shape[-2], latents.shape[-1])
     return drawn, {
         "method": diffseg(backbone, drawn.picture).labels[0].labels,
-        "k-means on the same rows": resize(labels.view(grid), drawn.picture.shape[:2], how="nearest").numpy(force=True),
+        "k-means on the same rows": segments_of(F.one_hot(labels).T.float().unflatten(1, grid), backbone.size)[0],
         "k-means on colours and places": colour_segments(drawn.picture, count, COLOUR_WEIGHT),
     }
 
@@ -107,11 +109,11 @@ def diffseg(
             threshold = config.threshold
             if threshold is None:
                 threshold = float(backbone.calibration.get("diffseg_threshold", THRESHOLD))
-            along = [config.anchors or max(1, side // 4) for side in latent]
+            along = [max(1, side // 4) if config.anchors is None else config.anchors for side in latent]
             proposals = merge(rows, anchor_cells(latent, (along[0], along[1])), threshold, config.passes)
             proposals = k_means(rows, proposals)[1] if config.kmeans else proposals
             found, sure = segments_of(proposals.unflatten(1, latent), (picture.height, picture.width))
-            told = _named(backbone, latents, found, names) if names else {}
+            told = _named(backbone, latents, found, names, config.timestep) if names else {}
             labels.append(LabelMap(found, told))
             scores.append(sure)
             advance()
@@ -134,19 +136,20 @@ def attention(backbone: Backbone, latents: Tensor, config: DiffsegConfig) -> Ten
     return combine_levels(levels, seen.latent, weights)
 
 
-def _named(backbone: Backbone, latents: Tensor, labels: object, names: Sequence[str]) -> dict[int, str]:
+def _named(backbone: Backbone, latents: Tensor, labels: object, names: Sequence[str], t: int) -> dict[int, str]:
     """For each segment the name with the most text attention inside: levels weigh the same, each map has length 1."""
     read = Read("*.text", "probabilities", rows="cond", reduce=HeadMean(), keep="sum", pool="grid")
     regions = torch.as_tensor(labels)
     votes = torch.zeros(len(names), int(regions.max()) + 1)
     for group in _prompts(backbone, names):
         with torch.no_grad():
-            seen = probe(backbone, latents, 300, read, prompts=_told(names, group), noise=None)
+            seen = probe(backbone, latents, t, read, prompts=_told(names, group), noise=None)
         tokens = seen.context.tokens[0][0]
         for grid, values in seen[read].items():
-            for number in group:
-                word = values[0][:, list(tokens_of_word(tokens, names[number]))].mean(1).view(grid)
-                fine = resize(word / word.norm(), (regions.shape[0], regions.shape[1])).cpu()
+            for number, stretch in zip(group, _stretches(names, group), strict=True):
+                word = values[0][:, list(tokens_of_word(tokens, stretch))].mean(1).view(grid)
+                fine = resize(word, (regions.shape[0], regions.shape[1])).cpu()
+                fine = fine / fine.norm()
                 votes[number] += torch.bincount(regions.flatten().long(), fine.flatten(), len(votes[0]))
     return {label: names[int(best)] for label, best in enumerate(votes.argmax(0))}
 
@@ -163,4 +166,13 @@ def _prompts(backbone: Backbone, names: Sequence[str]) -> list[list[int]]:
 
 
 def _told(names: Sequence[str], group: Sequence[int]) -> str:
-    return " and ".join(f"a {names[number]}" for number in group)
+    return AND.join(A + names[number] for number in group)
+
+
+def _stretches(names: Sequence[str], group: Sequence[int]) -> list[Span]:
+    """Where each name stands in that: "bear" is also in "polar bear"."""
+    found, start = [], len(A)
+    for number in group:
+        found.append(Span(start, start + len(names[number]), None, "noun"))
+        start += len(names[number]) + len(AND) + len(A)
+    return found

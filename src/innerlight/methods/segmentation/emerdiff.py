@@ -123,7 +123,9 @@ def coarse_masks(
         seen = probe(backbone, latents, config.feature_timestep, read, noise=None)
     (heads,) = seen[read].values()
     queries = heads.q[0].transpose(0, 1).flatten(1)  # (cells, heads d)
-    clusters = config.clusters or int(backbone.calibration.get("emerdiff_clusters", CLUSTERS))
+    clusters = config.clusters
+    if clusters is None:
+        clusters = int(backbone.calibration.get("emerdiff_clusters", CLUSTERS))
     found, _ = k_means(queries.float(), clusters, seed)
     return F.one_hot(found, clusters).bool().T.unflatten(1, first.grid(seen.latent))
 
@@ -146,14 +148,16 @@ def differences(
         strength = float(backbone.calibration.get("emerdiff_strength", STRENGTH))
     found = []
     for some in masks.split(max(1, config.together // 2)):
-        pair = [_moved(backbone, inverted, some, sign * strength, config, first) for sign in (-1, 1)]
-        found.append((pair[0] - pair[1]).norm(dim=1))
+        less, more = _moved(backbone, inverted, some, strength, config, first)
+        found.append((less - more).norm(dim=1))
     cell = (size or backbone.fitting((image.height, image.width)))[0] / masks.shape[1]
     return gaussian_blur(torch.cat(found), config.smoothing * cell)
 
 
 def start_of(backbone: Backbone, config: EmerdiffConfig) -> int:
     """The step at which features are moved: the one whose timestep is nearest."""
+    if not 0 <= config.timestep < len(backbone.levels):
+        raise InputError(f"timestep: expected 0 to {len(backbone.levels) - 1}, got {config.timestep}")
     times = backbone.levels.timesteps(config.steps)
     return min(range(len(times)), key=lambda index: abs(times[index] - config.timestep))
 
@@ -175,14 +179,15 @@ def _inverted(
 
 
 def _moved(
-    backbone: Backbone, inverted: Inversion, masks: Tensor, offset: float, config: EmerdiffConfig, first: int
+    backbone: Backbone, inverted: Inversion, masks: Tensor, strength: float, config: EmerdiffConfig, first: int
 ) -> Tensor:
-    """(k, 3, height, width): pictures, each with the features of one mask moved. All look where the reference does:
-    its queries and keys serve every row, so that attention is computed once.
+    """(2, k, 3, height, width): pictures, each with the features of one mask moved, one way and the other. All look
+    where the reference does: its queries and keys serve every row, so that attention is computed once.
     """
-    names = [f"moved{number}" for number in range(len(masks))]
+    names = [f"moved{number}" for number in range(2 * len(masks))]
     site = _text_sites(backbone)[1]
-    offsets = offset * masks.flatten(1)[..., None].to(backbone.device, backbone.dtype)  # (k, cells, 1)
+    cells = strength * masks.flatten(1)[..., None].to(backbone.device, backbone.dtype)  # (k, cells, 1)
+    offsets = torch.cat([-cells, cells])
 
     def same_looks(view: View) -> Heads:
         reference, own = view[f"{REFERENCE}.cond"], view.own
@@ -217,7 +222,7 @@ def _moved(
         )
     ends = torch.cat(estimates if config.fast else [latents[name] for name in names])
     with torch.no_grad():
-        return torch.cat([backbone.decode_values(one) for one in ends.split(1)])
+        return torch.cat([backbone.decode_values(one) for one in ends.split(1)]).unflatten(0, (2, len(masks)))
 
 
 def _text_sites(backbone: Backbone) -> tuple[Site, Site]:

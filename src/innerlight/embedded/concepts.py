@@ -1,0 +1,61 @@
+"""Things to be taught, with values that no word names, and how well pictures keep them, by the judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from innerlight.backbones import Backbone
+from innerlight.embedded.edits import parsed
+from innerlight.embedded.oracle import Parsed, regions_of
+from innerlight.world import CATEGORIES, caption, individual, render, sample
+from innerlight.world.draw import Render
+from innerlight.world.palette import UNNAMED_COLOURS, UNNAMED_PATTERNS
+from innerlight.world.scene import Look
+
+ROLES = ("colour", "pattern")
+
+
+@dataclass(frozen=True, eq=False)
+class Concept:
+    """An individual, pictures of it, and the most that can be said of it in words."""
+
+    look: Look
+    shots: list[Image.Image]
+    like: str  # the word for its class
+    words: str  # all that can be said of it, "a dotted chair"
+    alone: Render  # a scene of it that nothing was learned from
+
+    @property
+    def unnamed(self) -> tuple[str, ...]:
+        """The roles of which its value has no word."""
+        values = {"colour": UNNAMED_COLOURS, "pattern": UNNAMED_PATTERNS}
+        return tuple(role for role in ROLES if getattr(self.look, role) in values[role])
+
+    def kept(self, pictures: Sequence[Image.Image]) -> float:
+        """Share of the pictures that show its class with all of its values that have no word."""
+        return float(np.mean([self._shown(one) for one in parsed(*pictures)]))
+
+    def _shown(self, seen: Parsed) -> bool:
+        (region,) = regions_of(self.alone, dict(seen.maps))
+        return region is not None and all(region.shows(role, self.look) for role in self.unnamed)
+
+
+def concept(seed: int, size: int, categories: Sequence[str], *, shots: int = 5) -> Concept:
+    """The concept number `seed`, of one of some categories: always of an unnamed colour."""
+    kind = categories[seed % len(categories)]
+    colour = list(UNNAMED_COLOURS)[seed % len(UNNAMED_COLOURS)]
+    look = replace(individual(f"concept/{seed}", kind), colour=colour)
+    scenes = [sample(f"concept/{seed}/{number}", looks=[look]) for number in range(shots + 1)]
+    told = caption(scenes[-1], "short", say=[(0, role) for role in ("noun", *ROLES)]).text
+    pictures = [Image.fromarray(render(scene, size).picture) for scene in scenes[:-1]]
+    return Concept(look, pictures, kind, told, render(scenes[-1], size))
+
+
+def plain_names(backbone: Backbone) -> list[str]:
+    """The world's categories whose name is one token, as what a word begins as must be."""
+    (encoder, *_) = backbone.texts
+    return [name for name in sorted(CATEGORIES) if encoder.cut(name).end == 2]

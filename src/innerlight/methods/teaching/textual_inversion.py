@@ -1,0 +1,129 @@
+"""Textual Inversion (Gal et al. 2022, arXiv:2208.01618): a thing as one new word, learned from a few pictures.
+
+The word's vector is all that is learned: v* = argmin E || target - estimate(z_t, t, "a photo of a <toy>") ||^2. The
+paper's four variants are settings: several vectors, unlocked one after another, held near the word they began as, and
+words of each picture's own that are thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from innerlight.backbones import Backbone, Size
+from innerlight.embedded.concepts import concept, plain_names
+from innerlight.files import Source, read_pictures
+from innerlight.methods._registry import Claim, method
+from innerlight.sampling import Run, generate
+from innerlight.tuning.denoising import Part, Say, Shots
+from innerlight.tuning.lessons import Term, Vectors, begun
+from innerlight.tuning.taught import Taught, teach_word
+from innerlight.tuning.templates import PAIRS, STYLES, THINGS, drawn, known_to
+
+NAME = "<thing>"
+PICTURES = 10  # of each concept that are judged
+STEPS = 3000  # of the released recipe for Stable Diffusion, at an effective rate of 2e-3
+
+
+@dataclass(frozen=True)
+class TextualInversionConfig:
+    """The released recipe for Stable Diffusion, with a rate that fits every table."""
+
+    steps: int | None = None  # None: the model's own, else 3000
+    batch: int = 8  # pictures a step
+    rate: float = 0.1  # a step, as a share of the table's rms; 2e-3 on Stable Diffusion is 0.14
+    decay: float = 0.0  # towards the word it began as; released code decays towards 0, which shrinks the vector
+    vectors: int = 1  # tokens that the word takes
+    progressive: bool = False  # one vector at first; the others join as the run goes on
+    hold: float = 0.0  # how much the distance from the word it began as costs, in units of the table's rms
+    own_words: float = 0.0  # share of sentences that also have a word of the picture's own; 0.25 in the paper
+    style: bool = False  # sentences about a style, not a thing
+    mirror: bool = False  # also learn from mirror images; not for things that have a left and a right
+
+
+def _score_identity(backbone: Backbone, seed: int) -> dict[str, float]:
+    """Share of pictures that show a concept's class with its values that no word names."""
+    asked = concept(seed, backbone.size[0], plain_names(backbone))
+    taught = textual_inversion(backbone, asked.shots, NAME, asked.like, report=0, seed=seed, run=Run(progress=False))
+    arms = {"method": (taught.backbone, f"a {NAME}"), "the best caption": (backbone, asked.words)}
+    arms["the word it began as"] = (backbone, f"a {asked.like}")
+    return {
+        arm: asked.kept(generate(own, [prompt] * PICTURES, seed=seed, run=Run(progress=False)).images)
+        for arm, (own, prompt) in arms.items()
+    } | {"the pictures themselves": asked.kept(asked.shots)}
+
+
+CLAIM = Claim(
+    "textual_inversion.identity",
+    "a thing of a colour that no word names is drawn again, better than by the best caption",
+    ("the best caption", "the word it began as"), _score_identity, scenes=20,
+)  # fmt: skip
+
+
+@method(family="teaching", paper="arXiv:2208.01618", claims=(CLAIM,))
+def textual_inversion(
+    backbone: Backbone,
+    pictures: Source | Iterable[Source],
+    name: str = NAME,
+    like: str = "",
+    config: TextualInversionConfig = TextualInversionConfig(),
+    *,
+    size: Size | None = None,
+    seed: int = 0,
+    folder: Path | None = None,
+    report: int = 2,
+    run: Run | None = None,
+) -> Taught:
+    """The word `name` for what the pictures have in common, begun as the word `like`, of one token.
+
+    In `folder` the run is kept as it goes, and gone on with if it was stopped. `report`: pictures of each kind that are
+    drawn at the end, to see what was learned; 0 for none.
+    """
+    images = read_pictures(pictures)
+    shots = Shots.of(backbone, images, size, mirrored=config.mirror)
+    steps = config.steps or int(backbone.calibration.get("textual_inversion_steps", STEPS))
+    owners = [f"<{name.strip('<>')}-{number}>" for number in range(len(shots))] if config.own_words else []
+    own = dict.fromkeys(owners, begun(backbone, like))
+    vectors = Vectors(backbone, {name: begun(backbone, like, config.vectors), **own})
+    known = backbone.knowing(*map(vectors.word, vectors.names))
+
+    def view(step: int) -> Backbone:
+        return known.relearning(vectors.word(name, _unlocked(config, steps, step)), *map(vectors.word, owners))
+
+    terms: dict[str, Term] = {"hold": lambda step: config.hold * vectors.pull(name)} if config.hold else {}
+    part = Part("pictures", shots, _sentences(backbone, name, owners, config), config.batch)
+    recipe = {"method": "textual_inversion", "config": asdict(config) | {"steps": steps}}
+    return teach_word(
+        backbone, vectors, name, like, images, part, view, steps=steps, rate=config.rate, decay=config.decay,
+        terms=terms, recipe=recipe, seed=seed, folder=folder, report=report, run=run,
+    )  # fmt: skip
+
+
+def _unlocked(config: TextualInversionConfig, steps: int, step: int) -> int:
+    """How many vectors are in the prompt: all, or one more after each equal stretch of the run."""
+    if not config.progressive:
+        return config.vectors
+    return min(config.vectors, 1 + step * config.vectors // steps)
+
+
+def _sentences(backbone: Backbone, name: str, owners: Sequence[str], config: TextualInversionConfig) -> Say:
+    """What is said of pictures of these numbers: neutral sentences around the word, some with the picture's own."""
+    vocabulary = backbone.calibration.get("vocabulary")
+    plain = known_to(STYLES if config.style else THINGS, vocabulary)
+    pairs = known_to(PAIRS, vocabulary)
+
+    def say(chosen: Sequence[int], random: np.random.Generator) -> list[str]:
+        said = [one.format(name) for one in drawn(plain, len(chosen), random)]
+        if not owners:
+            return said
+        own = random.random(len(chosen)) < config.own_words
+        both = drawn(pairs, len(chosen), random)
+        return [
+            pair.format(name, owners[picture]) if mixed else alone
+            for alone, pair, picture, mixed in zip(said, both, chosen, own, strict=True)
+        ]
+
+    return say

@@ -1,0 +1,160 @@
+"""A lesson: parameters, the parts of each batch they are learned from, and what shows how far they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from innerlight.backbones import Backbone
+from innerlight.files import read_json, write_json, write_picture
+from innerlight.prompts import LearnedWord
+from innerlight.sampling import Run, generate
+from innerlight.tuning.denoising import Part, TextStates, Times, losses, weighed
+from innerlight.tuning.training import Schedule, state_of, train
+from innerlight.types import InputError
+
+Term = Callable[[int], Tensor]  # a loss beside that of denoising, at a step
+SHOWN = 4  # pictures of a sample
+
+
+class Vectors(nn.Module):
+    """What words stand for while it is learned: where each began, plus an offset in units of what is usual.
+
+        v = v_0 + rms(V) p,    with V the table of token embeddings and p what is trained, 0 at first
+
+    A rate is then a share of what a token's numbers usually are, on every table, and the first step starts at the
+    bits of the old word. Rows are parameters of their own: one that is not yet in the prompt has no gradient.
+    """
+
+    def __init__(self, backbone: Backbone, begins: Mapping[str, Sequence[Tensor]]) -> None:
+        super().__init__()
+        self.begins = {name: [one.detach().clone() for one in vectors] for name, vectors in begins.items()}
+        tables = [encoder.model.get_input_embeddings().weight.detach() for encoder in backbone.texts]
+        self.units = [float(table.float().square().mean().sqrt()) for table in tables]
+        self.offsets = nn.ModuleList(  # by word, then by encoder, then by token
+            nn.ModuleList(nn.ParameterList(torch.zeros_like(row) for row in rows_of(one)) for one in vectors)
+            for vectors in self.begins.values()
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the words."""
+        return tuple(self.begins)
+
+    def word(self, name: str, tokens: int | None = None) -> LearnedWord:
+        """A word as it is now; with `tokens`, its first ones alone."""
+        number = self.names.index(name)
+        found = []
+        for begin, unit, offsets in zip(self.begins[name], self.units, self.offsets[number], strict=True):  # type: ignore[call-overload]
+            rows = [row + unit * offset for row, offset in zip(rows_of(begin), offsets, strict=True)]
+            found.append(torch.stack(rows[:tokens], dim=-2))
+        return LearnedWord(name, tuple(found))
+
+    def learned(self, name: str) -> LearnedWord:
+        """A word as it is in the end."""
+        return LearnedWord(name, tuple(one.detach().clone() for one in self.word(name).vectors))
+
+    def pull(self, name: str) -> Tensor:
+        """How far a word's tokens have gone from where they began: the mean square, in units of what is usual."""
+        offsets = [one for encoder in self.offsets[self.names.index(name)] for one in encoder]  # type: ignore[union-attr]
+        return torch.stack([offset.square().mean() for offset in offsets]).mean()
+
+
+def rows_of(vectors: Tensor) -> tuple[Tensor, ...]:
+    """The tokens of (tokens, d) or (places, tokens, d)."""
+    return vectors.unbind(-2)
+
+
+class Lesson:
+    """A stage of training: `view` is the model as it is at a step, through what is learned."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        view: Callable[[int], Backbone],
+        parts: Sequence[Part],
+        *,
+        changing: Callable[[str], bool],
+        seed: int,
+        shown: Sequence[str],
+        times: Times | None = None,
+        terms: Mapping[str, Term] | None = None,
+    ) -> None:
+        self.module, self.view, self.parts, self.seed, self.shown = module, view, parts, seed, list(shown)
+        self.times, self.terms = times, terms or {}
+        self.states = TextStates(parts[0].shots.size, changing)
+
+    def loss(self, step: int, batch: int) -> tuple[Tensor, Mapping[str, float]]:
+        """Of batch number `step`."""
+        del batch  # the parts know
+        found = losses(self.view(step), self.parts, self.states, seed=self.seed, step=step, times=self.times)
+        more = {name: term(step) for name, term in self.terms.items()}
+        total = weighed(found, self.parts) + sum(more.values())
+        return total, {name: float(one.detach()) for name, one in {**found, **more}.items()}
+
+    def sample(self, averaged: nn.Module, folder: Path, step: int) -> None:
+        """Pictures of what is learned, as it is now."""
+        del averaged
+        made = generate(self.view(step), self.shown[:SHOWN], seed=self.seed, run=Run(progress=False))
+        for number, image in enumerate(made.images):
+            write_picture(image, folder / f"sample-{step:06d}-{number}.png")
+
+
+def learn(lesson: Lesson, schedule: Schedule, folder: Path | None, run: Run, recipe: Mapping[str, Any]) -> None:
+    """Train to the schedule's end; in `folder`, from where it was when it was last stopped, by whatever. A folder that
+    was begun by another recipe is refused.
+    """
+    with _kept_in(folder) as place, run.bar("learning", schedule.steps) as advance:
+        _refuse_other(place / "recipe.json", recipe)
+        for _ in range(state_of(place).step):
+            advance()
+        train(lesson, schedule, place, progress=lambda done, of: advance())
+
+
+def _refuse_other(path: Path, recipe: Mapping[str, Any]) -> None:
+    now = json.loads(json.dumps(dict(recipe)))
+    before: Any = read_json(path) if path.exists() else now
+    differs = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+    if differs:
+        key = differs[0]
+        raise InputError(
+            f"{path.parent} holds a run with another {key}: {before.get(key)}, not {now.get(key)}; go on with that, or "
+            "choose another folder"
+        )
+    write_json(now, path)
+
+
+@contextmanager
+def _kept_in(folder: Path | None) -> Iterator[Path]:
+    if folder is not None:
+        yield folder
+        return
+    with TemporaryDirectory() as place:
+        yield Path(place)
+
+
+def begun(backbone: Backbone, like: str, count: int = 1) -> tuple[Tensor, ...]:
+    """Vectors (count, d) for each text encoder: those of a word of as many tokens, or of one token, repeated."""
+    if not like.strip():
+        raise InputError("like: expected the word that comes nearest to what is learned, such as 'cat'; got none")
+    if count < 1:
+        raise InputError(f"vectors: expected at least 1, got {count}")
+    found = []
+    for encoder in backbone.texts:
+        tokens = encoder.cut(like)
+        ids = list(tokens.ids[1 : tokens.end])
+        if len(ids) not in (1, count):
+            raise InputError(
+                f"like: {like!r} has {len(ids)} tokens, what is learned has {count}; choose a word of one token, or "
+                f"learn {len(ids)} vectors"
+            )
+        rows = encoder.model.get_input_embeddings().weight[ids].detach().float()
+        found.append(rows.expand(count, -1).clone())
+    return tuple(found)

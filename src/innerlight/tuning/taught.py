@@ -1,0 +1,179 @@
+"""What teaching gives: a model that knows something new, how well it does, and what others need to know it too."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from innerlight import __version__
+from innerlight.backbones import Backbone, Size
+from innerlight.prompts import LearnedWord
+from innerlight.sampling import Run, generate
+from innerlight.sampling.features import noisy_features
+from innerlight.sampling.generate import facts_of, strip_png
+from innerlight.tuning.denoising import Part
+from innerlight.tuning.freezing import frozen
+from innerlight.tuning.lessons import Lesson, Term, Vectors, learn
+from innerlight.tuning.templates import known_to
+from innerlight.tuning.training import Schedule
+from innerlight.tuning.words import save_word
+from innerlight.viz import grid
+
+SAMPLES, SPARED = 4, 25  # times at which a run shows what it has learned so far; steps at least between them
+TIMESTEP = 261  # of the features that pictures are compared by, where a model names none
+PLAIN = ("a photo of a {}", "a {}", "{}")
+ELSEWHERE = ("a {} on the grass", "a {} in the snow", "a drawing of a {}")
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What was learned, in numbers without a judge; 1 is best but for `change` and `drift`, which are of pixels.
+
+    change: how much pictures of the word differ from those of what it began as; 0 is a word without effect.
+    kept: how like the pictures learned from those of the word are (cosine of mean features); `before`, those of what
+    it began as. editable: does a setting move both alike (cosine of what it changes)? drift: how much pictures of what
+    it began as have changed; 0 where only a word was learned.
+    """
+
+    scores: Mapping[str, float]
+    pictures: Mapping[str, list[Image.Image]]
+
+    def sheet(self) -> Image.Image:
+        """All pictures, a row each kind."""
+        widest = max(len(images) for images in self.pictures.values())
+        blank = Image.new("RGB", next(iter(self.pictures.values()))[0].size, "white")
+        cells = [image for images in self.pictures.values() for image in (images + [blank] * widest)[:widest]]
+        return grid(cells, columns=widest, row_heads=list(self.pictures))
+
+
+@dataclass(frozen=True, eq=False)
+class Taught:
+    """A model that knows something new."""
+
+    backbone: Backbone
+    word: LearnedWord
+    recipe: Mapping[str, Any]
+    report: Report | None = None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """As a file that diffusers loads, or with vectors for each place one that it must refuse."""
+        save_word(path, self.backbone, self.word, **self.recipe)
+
+    def _repr_png_(self) -> bytes | None:
+        """In a notebook: the pictures of the report."""
+        return None if self.report is None else strip_png([self.report.sheet()])
+
+
+def teach_word(
+    backbone: Backbone,
+    vectors: Vectors,
+    name: str,
+    like: str,
+    images: Sequence[Image.Image],
+    part: Part,
+    view: Callable[[int], Backbone],
+    *,
+    steps: int,
+    rate: float,
+    decay: float = 0.0,
+    terms: Mapping[str, Term] | None = None,
+    recipe: Mapping[str, Any],
+    seed: int = 0,
+    folder: Path | None = None,
+    report: int = 2,
+    run: Run | None = None,
+) -> Taught:
+    """A word learned from one part of pictures, all of the model's networks left as they are; with `report` pictures of
+    each kind drawn at the end. `view` is the model at a step, through the vectors as they are.
+    """
+    told = run or Run()
+    lesson = Lesson(
+        vectors, view, [part], changing=lambda prompt: True, seed=seed, shown=[f"a {name}"] * 2, terms=terms
+    )
+    schedule = Schedule(
+        steps=steps, batch=part.count, rate=rate, warmup=0, final=0.0, decay=decay, average=None, clip=math.inf,
+        betas=(0.9, 0.999), half=False, sample_steps=max(steps // SAMPLES, SPARED), log_steps=1,
+    )  # fmt: skip
+    whole = {
+        **recipe, "version": __version__, "model": backbone.name, "model_hash": backbone.hash, "name": name,
+        "like": like, "pictures": facts_of(images, images), "size": list(part.shots.size), "seed": seed,
+    }  # fmt: skip
+    with frozen(backbone.networks):
+        learn(lesson, schedule, folder, told, whole)
+    taught = backbone.knowing(vectors.learned(name))
+    size = part.shots.size
+    seen = (
+        report_on(backbone, taught, name, like, images, count=report, size=size, seed=seed, run=told)
+        if report
+        else None
+    )
+    return Taught(taught, taught.learned[-1], whole, seen)
+
+
+def report_on(
+    before: Backbone,
+    after: Backbone,
+    name: str,
+    like: str,
+    shown: Sequence[Image.Image],
+    *,
+    count: int = 2,
+    size: Size | None = None,
+    seed: int = 0,
+    run: Run | None = None,
+) -> Report:
+    """Pictures of the word and of what it began as, from the same noise, `count` of each kind; and their scores."""
+    vocabulary = before.calibration.get("vocabulary")
+    (plain, *_), elsewhere = known_to(PLAIN, vocabulary), known_to(ELSEWHERE, vocabulary)
+
+    def drawn(backbone: Backbone, template: str, word: str) -> list[Image.Image]:
+        prompts = [template.format(word)] * count
+        return generate(backbone, prompts, seed=seed, size=size, run=run or Run(progress=False)).images
+
+    pictures = {
+        "learned from": list(shown)[:count],
+        plain.format(name): drawn(after, plain, name),
+        plain.format(like): drawn(before, plain, like),
+    }
+    new, old = list(pictures.values())[1:]
+    means = {title: _features(before, images) for title, images in pictures.items()}
+    given, word, begin = (means[title].mean(0) for title in pictures)
+    moved = []
+    for template in elsewhere:
+        own, others = drawn(after, template, name), drawn(before, template, like)
+        pictures[template.format(name)], pictures[template.format(like)] = own, others
+        moved.append(_cosine(_features(before, own).mean(0) - word, _features(before, others).mean(0) - begin))
+    scores = {
+        "change": _difference(new, old),
+        "kept": _cosine(word, given),
+        "before": _cosine(begin, given),
+        "editable": float(np.mean(moved)),
+        "drift": _difference(old, drawn(after, plain, like)) if after.unet is not before.unet else 0.0,
+    }
+    return Report(scores, pictures)
+
+
+def _features(backbone: Backbone, images: Sequence[Image.Image]) -> Tensor:
+    """(n, width): the mean over a picture of what DIFT reads."""
+    t = int(backbone.calibration.get("dift_timestep", TIMESTEP))
+    means = [noisy_features(backbone, image, t, "match").values.flatten(1).mean(1) for image in images]
+    return torch.stack(means)
+
+
+def _cosine(first: Tensor, second: Tensor) -> float:
+    return float(torch.nn.functional.cosine_similarity(first, second, dim=0))
+
+
+def _difference(first: Sequence[Image.Image], second: Sequence[Image.Image]) -> float:
+    """Of pixels in 0 to 1, on average."""
+    pairs = zip(first, second, strict=True)
+    return float(np.mean([np.abs(np.asarray(a, float) - np.asarray(b, float)).mean() / 255 for a, b in pairs]))

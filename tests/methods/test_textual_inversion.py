@@ -1,0 +1,181 @@
+"""Textual Inversion: one vector moves, all else stands still; its variants are what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from innerlight.backbones import Backbone, load
+from innerlight.methods.teaching.textual_inversion import (
+    TextualInversionConfig,
+    _sentences,
+    _unlocked,
+    textual_inversion,
+)
+from innerlight.sampling import CancelToken, Run, generate
+from innerlight.tuning.lessons import Vectors, begun
+from innerlight.tuning.words import open_word
+from innerlight.types import CancelledError, InputError
+from innerlight.world import render, sample
+
+PICTURES = [render(sample(seed), 64).picture for seed in (1, 2)]
+QUICK: dict[str, Any] = {"size": (64, 64), "report": 0, "seed": 3}
+
+
+def config(**settings: Any) -> TextualInversionConfig:
+    return TextualInversionConfig(steps=3, batch=2, **settings)
+
+
+def taught(backbone: Backbone, settings: TextualInversionConfig, **more: Any) -> Any:
+    return textual_inversion(backbone, PICTURES, "<toy>", "car", settings, **{**QUICK, **more})
+
+
+def test_the_word_moves_and_nothing_else(backbone: Backbone):
+    before = {key: value.clone() for key, value in backbone.texts[0].model.state_dict().items()}
+    found = taught(backbone, config())
+    assert found.word.name == "<toy>"
+    for vectors, begin in zip(found.word.vectors, begun(backbone, "car"), strict=True):
+        assert vectors.shape == begin.shape
+        assert (vectors != begin).any()
+    assert all(torch.equal(value, before[key]) for key, value in backbone.texts[0].model.state_dict().items())
+    assert "<toy>" not in backbone.texts[0].tokenizer.get_vocab()
+
+
+def test_before_the_first_step_it_is_the_word_it_begins_as(small: Backbone):
+    vectors = Vectors(small, {"<toy>": begun(small, "car")})
+    known = small.knowing(vectors.learned("<toy>"))
+    made = [generate(one, f"a {word}", steps=2, size=(64, 64)) for one, word in ((known, "<toy>"), (small, "car"))]
+    assert torch.equal(made[0].latents, made[1].latents)
+
+
+def test_one_seed_one_word(small: Backbone):
+    first, again, other = (taught(small, config(), seed=seed).word.hash for seed in (3, 3, 4))
+    assert first == again != other
+
+
+def test_a_great_hold_leaves_it_at_the_word(small: Backbone):
+    free, held = (taught(small, config(hold=hold, rate=0.01)).word.vectors[0] for hold in (0.0, 1e9))
+    begin = begun(small, "car")[0]
+    assert (held - begin).norm() < 0.8 * (free - begin).norm()
+
+
+def test_vectors_wait_at_where_they_began(small: Backbone):
+    """Progressive: two of two vectors from the middle of the run on."""
+    assert [_unlocked(config(vectors=2, progressive=True), 4, step) for step in range(4)] == [1, 1, 2, 2]
+    assert [_unlocked(config(vectors=3, progressive=True), 6, step) for step in range(6)] == [1, 1, 2, 2, 3, 3]
+    assert _unlocked(config(vectors=3), 6, 0) == 3
+    vectors = Vectors(small, {"<toy>": begun(small, "car", 2)})
+    known = small.knowing(vectors.word("<toy>"))
+    alone = known.relearning(vectors.word("<toy>", 1)).embed("a <toy> on it", gradient=True)
+    assert alone.tokens[0][0].end == known.embed("a <toy> on it").tokens[0][0].end - 1, "absent from the prompt"
+    alone.states.square().sum().backward()
+    first, second = vectors.offsets[0][0]  # type: ignore[index]
+    assert first.grad is not None
+    assert first.grad.abs().max() > 0
+    assert second.grad is None, "an optimiser passes it by"
+
+
+def test_one_vector_is_the_plain_method_to_the_bit(small: Backbone):
+    plain = taught(small, config())
+    assert taught(small, config(vectors=1, progressive=True)).word.hash == plain.word.hash
+    two = taught(small, config(vectors=2)).word
+    assert two.tokens == 2
+    assert not torch.equal(two.vectors[0][0], two.vectors[0][1])
+
+
+def test_words_of_the_pictures_own_are_thrown_away(small: Backbone):
+    found = taught(small, config(own_words=1.0))
+    assert [word.name for word in found.backbone.learned] == ["<toy>"]
+    assert torch.equal(found.backbone.embed("a cat").states, small.embed("a cat").states)
+
+
+def test_sentences_hold_the_word_and_at_times_the_pictures_own(small: Backbone):
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    owners = ["<toy-0>", "<toy-1>"]
+    said = _sentences(small, "<toy>", owners, config(own_words=0.25))([k % 2 for k in range(400)], random)
+    mixed = [number for number, one in enumerate(said) if "<toy-" in one]
+    assert 60 < len(mixed) < 140
+    assert all(f"<toy-{number % 2}>" in said[number] for number in mixed)
+    assert all(one.count("<toy>") == 1 for one in said)
+    plain = _sentences(small, "<toy>", [], config())([0] * 8, random)
+    assert len(set(plain)) <= 4, "so many calls of the text encoder at most"
+
+
+def test_pockets_sentences_are_of_words_it_knows():
+    import numpy as np
+
+    pocket = load()
+    said = _sentences(pocket, "<toy>", [], config())([0] * 8, np.random.default_rng(0))
+    known = {*pocket.calibration["vocabulary"], "<toy>"}
+    assert all(set(one.split()) <= known for one in said)
+
+
+def test_stopped_and_gone_on_with_it_is_the_same_word(small: Backbone, tmp_path: Path):
+    whole = taught(small, config()).word.hash
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(CancelledError):
+        taught(small, config(), folder=tmp_path, run=Run(progress=False, cancel=token))
+    assert taught(small, config(), folder=tmp_path).word.hash == whole
+    assert taught(small, config(), folder=tmp_path).word.hash == whole, "finished, it is there"
+    with pytest.raises(InputError, match="another seed"):
+        taught(small, config(), folder=tmp_path, seed=4)
+
+
+def test_cancelled_on_the_way_it_keeps_what_it_has(small: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from innerlight.tuning import lessons
+    from innerlight.tuning.training import state_of
+
+    whole = taught(small, config()).word.hash
+    token, plain = CancelToken(), lessons.losses
+
+    def cancelling(*given: Any, **named: Any) -> Any:
+        if named["step"] == 1:
+            token.cancel()
+        return plain(*given, **named)
+
+    monkeypatch.setattr(lessons, "losses", cancelling)
+    with pytest.raises(CancelledError):
+        taught(small, config(), folder=tmp_path, run=Run(progress=False, cancel=token))
+    assert state_of(tmp_path).step == 2
+    monkeypatch.setattr(lessons, "losses", plain)
+    assert taught(small, config(), folder=tmp_path).word.hash == whole
+
+
+def test_saved_and_opened_it_draws_the_same(small: Backbone, tmp_path: Path):
+    found = taught(small, config())
+    found.save(tmp_path / "toy.safetensors")
+    back = small.knowing(open_word(tmp_path / "toy.safetensors", small))
+    made = [generate(one, "a red <toy>", steps=2, size=(64, 64)).latents for one in (found.backbone, back)]
+    assert torch.equal(*made)
+
+
+def test_the_report_is_of_pictures_from_the_same_noise(small: Backbone):
+    found = taught(small, config(), report=1)
+    assert found.report is not None
+    assert set(found.report.scores) == {"change", "kept", "before", "editable", "drift"}
+    assert found.report.scores["change"] > 0
+    assert found.report.scores["drift"] == 0, "only a word was learned"
+    assert all(-1 <= found.report.scores[key] <= 1 for key in ("kept", "before", "editable"))
+    assert found.report.sheet().width > 64
+    assert found._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("like", "settings", "message"),
+    [("", {}, "got none"), ("pecking frog", {}, "tokens"), ("car", {"vectors": 0}, "at least 1")],
+)
+def test_what_it_cannot_begin_as_is_refused(small: Backbone, like: str, settings: dict[str, Any], message: str):
+    with pytest.raises(InputError, match=message):
+        textual_inversion(small, PICTURES, "<toy>", like, config(**settings), **QUICK)
+
+
+def test_a_name_that_is_taken_is_refused(small: Backbone):
+    found = taught(small, config())
+    with pytest.raises(InputError, match="choose another name"):
+        taught(found.backbone, config())

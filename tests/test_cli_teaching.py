@@ -1,0 +1,80 @@
+"""`innerlight teach`: a file that other commands can use, gone on with after a stop, and errors in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from innerlight.tuning.words import open_word
+from innerlight.world import render, sample
+
+Line = Callable[..., tuple[int, str, str]]
+
+QUICK = ("--like", "car", "--name", "<toy>", "--steps", "2", "--batch", "1", "--report", "0", "--size", "64")
+
+
+@pytest.fixture
+def shots(run: Line) -> list[str]:
+    """Two pictures in the folder that the command line runs in."""
+    names = ["a.png", "b.png"]
+    for seed, name in enumerate(names, 1):
+        Image.fromarray(render(sample(seed), 64).picture).save(name)
+    return names
+
+
+@pytest.mark.parametrize("method", ["textual-inversion", "p-plus"])
+def test_what_is_taught_can_be_drawn_and_mapped(run: Line, shots: list[str], model: str, method: str):
+    code, out, err = run("teach", *shots, "--method", method, *QUICK, "-m", model, "-o", "out")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == ["out/toy.safetensors"]
+    word = ("--learned", "out/toy.safetensors", "-m", model, "--size", "64", "--steps", "2")
+    assert run("generate", "a <toy>", *word, "-o", "drawn.png")[0] == 0
+    assert Path("drawn.png").exists()
+    code, out, err = run("daam", "a <toy>", "--words", "<toy>", *word, "-o", "maps")
+    assert (code, err) == (0, "")
+
+
+def test_a_report_says_what_was_learned(run: Line, shots: list[str], model: str):
+    own = [*QUICK[: QUICK.index("--report")], "--report", "1", "--size", "64", "-m", model, "--json"]
+    code, out, _ = run("teach", *shots, *own)
+    assert code == 0
+    assert '"change"' in out
+    assert {path.name for path in Path("taught").iterdir()} >= {"toy.safetensors", "toy.json", "toy.png", "run"}
+
+
+def test_asked_again_it_is_there_and_asked_otherwise_it_is_refused(run: Line, shots: list[str], model: str):
+    assert run("teach", *shots, *QUICK, "-m", model)[0] == 0
+    first = open_word("taught/toy.safetensors").hash
+    assert run("teach", *shots, *QUICK, "-m", model)[0] == 0
+    assert open_word("taught/toy.safetensors").hash == first
+    code, out, err = run("teach", *shots, *QUICK, "--seed", "5", "-m", model)
+    assert (code, out) == (2, "")
+    assert "another seed" in err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--like", "pecking frog"], "tokens"),
+        (["--name", "toy"], "angle brackets"),
+        (["--size", "65"], "multiples"),
+        (["--vectors", "0"], "at least 1"),
+    ],
+)
+def test_bad_input_is_one_line(run: Line, shots: list[str], model: str, more: list[str], message: str):
+    code, out, err = run("teach", *shots, *QUICK, *more, "-m", model)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_files_that_are_no_words_are_refused(run: Line, shots: list[str], model: str):
+    Path("none.safetensors").write_text("nothing")
+    for name in ("none.safetensors", "missing.safetensors"):
+        code, _, err = run("generate", "a <toy>", "--learned", name, "-m", model)
+        assert code == 2
+        assert name in err
+        assert "Traceback" not in err
