@@ -26,6 +26,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
+def test_no_two_test_modules_share_a_name():
+    """Pytest imports them by it, so that of two one is not collected."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(set(names)) == sorted(names)
+
+
 def test_the_wheel_holds_code_types_and_templates_and_nothing_else(wheel: Path):
     names = zipfile.ZipFile(wheel).namelist()
     assert {"innerlight/py.typed", "innerlight/bench/templates/demo.html"} <= set(names)
