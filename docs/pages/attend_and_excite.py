@@ -81,7 +81,8 @@ print(f"source and picture {rows[False]}, with a gradient {rows[True]}")
 # star came of it above. On the model that ships the method has no effect that counts: of two things
 # both are there in 0.25 of 137 pictures with it and in 0.26 without (`innerlight bench
 # attend_and_excite`). One reason can be seen in its loss. The authors multiply attention by 100
-# before the softmax over words; here the tokens that fill a prompt up are looked at more than the
-# nouns, so that a noun's share is nearly 0 almost everywhere, where there is no gradient to follow:
-# in two of the first five prompts of the claim the picture hardly changed. `temperature` sets that
-# factor. A given picture can be passed too, but moving its latents takes it away from what it was.
+# before the softmax over words. Here one word is looked at more than all others nearly everywhere,
+# by a tenth or so, and e to the tenth is 22 000: the neglected noun's share is 0 to four digits,
+# where there is no gradient to follow. In two of the first five prompts of the claim the picture
+# hardly changed. `temperature` sets that factor. A given picture can be passed too, but moving its
+# latents takes it away from what it was.
