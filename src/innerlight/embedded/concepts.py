@@ -11,12 +11,14 @@ from PIL import Image
 from innerlight.backbones import Backbone
 from innerlight.embedded.edits import parsed
 from innerlight.embedded.oracle import Parsed, regions_of
+from innerlight.sampling import Run, generate
 from innerlight.world import CATEGORIES, caption, individual, render, sample
 from innerlight.world.draw import Render
 from innerlight.world.palette import UNNAMED_COLOURS, UNNAMED_PATTERNS
 from innerlight.world.scene import Look
 
 ROLES = ("colour", "pattern")
+DRAWN = 10  # pictures of a prompt that are judged
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,10 @@ class Concept:
     def kept(self, pictures: Sequence[Image.Image]) -> float:
         """Share of the pictures that show its class with all of its values that have no word."""
         return float(np.mean([self._shown(one) for one in parsed(*pictures)]))
+
+    def drawn(self, backbone: Backbone, prompt: str, seed: int) -> float:
+        """The same of what a model draws of a prompt."""
+        return self.kept(generate(backbone, [prompt] * DRAWN, seed=seed, run=Run(progress=False)).images)
 
     def _shown(self, seen: Parsed) -> bool:
         (region,) = regions_of(self.alone, dict(seen.maps))

@@ -28,6 +28,7 @@ from innerlight.tuning.training import Schedule
 from innerlight.tuning.words import save_word
 from innerlight.viz import grid
 
+NAME = "<thing>"  # of a word, if it is given none
 SAMPLES, SPARED = 4, 25  # times at which a run shows what it has learned so far; steps at least between them
 TIMESTEP = 261  # of the features that pictures are compared by, where a model names none
 PLAIN = ("a photo of a {}", "a {}", "{}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +18,13 @@ from innerlight.backbones import Backbone, Size
 from innerlight.embedded.concepts import concept, plain_names
 from innerlight.files import Source, read_pictures
 from innerlight.methods._registry import Claim, get, method
-from innerlight.sampling import Run, generate
+from innerlight.sampling import Run
 from innerlight.tuning.denoising import Part, Shots
 from innerlight.tuning.lessons import Vectors, begun
-from innerlight.tuning.taught import Taught, teach_word
+from innerlight.tuning.taught import NAME, Taught, teach_word
 from innerlight.tuning.templates import STYLES, THINGS, known_to
 
 STEPS = 500  # of the paper, a tenth of what it gives to textual inversion
-NAME = "<thing>"
-PICTURES = 10  # of each concept that are judged
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,6 @@ class PPlusConfig:
     mirror: bool = False  # also learn from mirror images; not for things that have a left and a right
 
 
-@cache
 def _score_identity(backbone: Backbone, seed: int) -> dict[str, float]:
     """Share of pictures that show a concept's class with its values that no word names."""
     asked = concept(seed, backbone.size[0], plain_names(backbone))
@@ -56,10 +52,7 @@ def _score_identity(backbone: Backbone, seed: int) -> dict[str, float]:
             for title, times in (("textual_inversion", 1), ("textual inversion in five times the steps", 5))
         },
     }
-    return {
-        arm: asked.kept(generate(one.backbone, [f"a {NAME}"] * PICTURES, seed=seed, run=Run(progress=False)).images)
-        for arm, one in arms.items()
-    }
+    return {arm: asked.drawn(one.backbone, f"a {NAME}", seed) for arm, one in arms.items()}
 
 
 CLAIM = Claim(

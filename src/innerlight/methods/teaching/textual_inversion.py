@@ -17,14 +17,12 @@ from innerlight.backbones import Backbone, Size
 from innerlight.embedded.concepts import concept, plain_names
 from innerlight.files import Source, read_pictures
 from innerlight.methods._registry import Claim, method
-from innerlight.sampling import Run, generate
+from innerlight.sampling import Run
 from innerlight.tuning.denoising import Part, Say, Shots
 from innerlight.tuning.lessons import Term, Vectors, begun
-from innerlight.tuning.taught import Taught, teach_word
+from innerlight.tuning.taught import NAME, Taught, teach_word
 from innerlight.tuning.templates import PAIRS, STYLES, THINGS, drawn, known_to
 
-NAME = "<thing>"
-PICTURES = 10  # of each concept that are judged
 STEPS = 3000  # of the released recipe for Stable Diffusion, at an effective rate of 2e-3
 
 
@@ -48,12 +46,12 @@ def _score_identity(backbone: Backbone, seed: int) -> dict[str, float]:
     """Share of pictures that show a concept's class with its values that no word names."""
     asked = concept(seed, backbone.size[0], plain_names(backbone))
     taught = textual_inversion(backbone, asked.shots, NAME, asked.like, report=0, seed=seed, run=Run(progress=False))
-    arms = {"method": (taught.backbone, f"a {NAME}"), "the best caption": (backbone, asked.words)}
-    arms["the word it began as"] = (backbone, f"a {asked.like}")
     return {
-        arm: asked.kept(generate(own, [prompt] * PICTURES, seed=seed, run=Run(progress=False)).images)
-        for arm, (own, prompt) in arms.items()
-    } | {"the pictures themselves": asked.kept(asked.shots)}
+        "method": asked.drawn(taught.backbone, f"a {NAME}", seed),
+        "the best caption": asked.drawn(backbone, asked.words, seed),
+        "the word it began as": asked.drawn(backbone, f"a {asked.like}", seed),
+        "the pictures themselves": asked.kept(asked.shots),
+    }
 
 
 CLAIM = Claim(

@@ -1,0 +1,68 @@
+"""What teaching claims can be scored, and what it taught is a word like any other to the other methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from innerlight.backbones import Backbone
+from innerlight.embedded import concepts
+from innerlight.embedded.concepts import concept
+from innerlight.methods import get, names
+from innerlight.prompts import LearnedWord
+from innerlight.tuning.lessons import begun
+from innerlight.world.palette import UNNAMED_COLOURS
+
+CLAIMS = [claim for name in names("teaching") for claim in get(name).claims]
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_a_claim_scores_the_arms_that_it_names(small: Backbone, claim: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(concepts, "DRAWN", 2)
+    quick = {"steps": 1, "textual_inversion_steps": 1, "p_plus_steps": 1}
+    scores = claim.score(replace(small, calibration=quick), 60_000)
+    assert {"method", *claim.baselines} <= scores.keys()
+    assert all(0 <= value <= 1 for value in scores.values())
+
+
+def test_a_concept_has_a_colour_without_a_word_and_the_judge_knows_it():
+    kept = []
+    for seed in range(60_000, 60_006):
+        asked = concept(seed, 128, ("car", "chair", "dog"))
+        assert asked.look.colour in UNNAMED_COLOURS
+        assert not set(UNNAMED_COLOURS) & set(asked.words.split())
+        assert len(asked.shots) == 5
+        kept.append(asked.kept(asked.shots))
+    assert np.mean(kept) > 0.5
+    assert asked.kept([image.convert("L").convert("RGB") for image in asked.shots]) < np.mean(kept)
+
+
+def alike(small: Backbone) -> LearnedWord:
+    return LearnedWord("<toy>", begun(small, "car"))
+
+
+def placed(small: Backbone) -> LearnedWord:
+    return LearnedWord("<toy>", tuple(one.expand(len(small.places), -1, -1).clone() for one in begun(small, "car")))
+
+
+@pytest.mark.parametrize("word", [alike, placed])
+def test_a_learned_word_is_a_word_to_other_methods(small: Backbone, word: Callable[[Backbone], LearnedWord]):
+    """As that which it has the vectors of: in an edit, as what is looked for, as what is mapped."""
+    taught = small.knowing(word(small))
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    edited, found, mapped = [], [], []
+    for model, name in ((small, "car"), (taught, "<toy>")):
+        shared = {"size": (64, 64), "seed": 1}
+        edit = get("prompt_to_prompt").function
+        edited.append(edit(model, "a red dog", f"a red {name}", steps=2, guidance=3.0, **shared).latents)
+        found.append(get("pdm").function(model, picture, [picture], word=name, **shared).scores)
+        daam = get("daam")
+        mapped.append(daam.function(model, f"a {name}", [name], daam.config(steps=2), **shared).maps[0][name].values)
+    torch.testing.assert_close(*edited, atol=1e-4, rtol=1e-3)
+    np.testing.assert_allclose(*found, atol=1e-4)
+    np.testing.assert_allclose(*mapped, atol=1e-4)
