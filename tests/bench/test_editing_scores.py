@@ -49,7 +49,7 @@ def test_rows_are_measured_and_kept(small: Backbone, tmp_path: Path, monkeypatch
     monkeypatch.setattr(editing_scores, "LATENT", 8)
     monkeypatch.setattr(editing_scores, "peak_of", lambda name, family, latent: 10**9 + len(name))
     backbone = replace(small, calibration={"steps": 2, "guidance": 3.0})
-    rows = editing_scores.score(tmp_path / "editing.json", backbone, scenes=3)
+    rows = editing_scores.score(tmp_path / "editing.json", backbone, folder=tmp_path, scenes=3)
     ids = {row.id for row in read_rows(tmp_path / "editing.json")}
     assert ids == {row.id for row in rows}
     assert {"null_text.reconstruction", "edit_friendly.reconstruction"} <= ids
@@ -58,3 +58,7 @@ def test_rows_are_measured_and_kept(small: Backbone, tmp_path: Path, monkeypatch
     friendly = next(row for row in rows if row.id == "edit_friendly.reconstruction")
     assert friendly.n == 3
     assert "unguided" in friendly.note
+    with pytest.MonkeyPatch.context() as broken:  # scores are there, and not computed again
+        broken.setattr(editing_scores, "invert", None)
+        again = editing_scores.reconstructions(backbone, 3, tmp_path)
+    assert [row.value for row in again] == [row.value for row in rows[:2]]

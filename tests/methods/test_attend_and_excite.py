@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -116,6 +117,17 @@ def test_losses_lie_between_0_and_1_and_go_down(small: Backbone, quick):
     assert len(values) == 4
     assert all(0 <= value <= 1 for value in values)
     assert values[-1] < values[0]
+
+
+def test_scale_and_temperature_are_the_model_s_unless_they_are_given(small: Backbone, quick):
+    tuned = replace(small, calibration={"attend_and_excite_temperature": 5.0, "attend_and_excite_scale": 3.0})
+    given = replace(BRIEF, temperature=5.0, scale=3.0)
+    free = replace(BRIEF, scale=None)
+    made = [
+        attend_and_excite(model, PROMPT, None, config, **quick).images[0].tobytes()
+        for model, config in ((tuned, free), (small, given), (small, free))
+    ]
+    assert made[0] == made[1] != made[2]
 
 
 def test_refinement_ends_where_its_target_is_met(small: Backbone, quick):

@@ -97,16 +97,20 @@ def settings_of(calibration: Mapping[str, Any], wanted: Collection[str]) -> dict
     return {key: value for key, value in told.items() if owner(key) in (None, *wanted)}
 
 
+def journal(folder: Path, id: str, task: str, settings: Mapping[str, Any]) -> Manifest:
+    """Raw scores under these settings; others have a file of their own."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+    return Manifest.open(folder / f"{id}-{digest}.jsonl", task=task, settings=settings)
+
+
 def _scores(backbone: Backbone, method: Method, claim: Claim, count: int, folder: Path) -> list[dict[str, Any]]:
     """One result a seed: scores by arm, or {} where the claim dropped the scene."""
     settings = {
         "claim": claim.id, "method": source_hash(method), "model": backbone.hash, "judge": judge_hash(),
         "calibration": settings_of(backbone.calibration, (method.name, *claim.baselines)),
     }  # fmt: skip
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-    path = folder / f"{claim.id}-{digest}.jsonl"
     keys = [str(seed) for seed in range(SCORING, SCORING + count)]
-    with Manifest.open(path, task="claim", settings=settings) as manifest:
+    with journal(folder, claim.id, "claim", settings) as manifest:
         for key in manifest.pending(keys):
             manifest.record(key, **(claim.score(backbone, int(key)) or {}))
         return [dict(manifest.result(key)) for key in keys]

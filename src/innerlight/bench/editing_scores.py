@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from innerlight.backbones import Backbone, blank
-from innerlight.bench.claims import SCORING
+from innerlight.backbones.hashing import hash_files
+from innerlight.bench.claims import SCORING, journal
 from innerlight.bench.editing_costs import PLAIN, map_bytes, peak_of, ratios
 from innerlight.bench.evidence import Row, interval, measure_all, measured
 from innerlight.methods import names
-from innerlight.sampling import invert
-from innerlight.sampling.generate import guidance_of
+from innerlight.sampling import inversion, invert
+from innerlight.sampling.generate import default_steps, guidance_of
 from innerlight.world import caption, render, sample
 
 COMMAND = "innerlight bench editing"
 PACKAGES = ("torch", "diffusers", "numpy")
 LATENT = 32  # cells of the side at which costs are measured, on both models
-SCENES, BATCH = 128, 16
+SCENES, BATCH = 128, 8
+RIVALS = "null_text", "edit_friendly"  # of plain DDIM inversion
 MEGABYTE = 1e6
 
 Progress = Callable[[int, int], None]
@@ -30,12 +32,13 @@ def score(
     path: Path,
     backbone: Backbone,
     *,
+    folder: Path,
     scenes: int | None = None,
     quick: bool = False,
     progress: Progress = lambda done, of: None,
 ) -> list[Row]:
-    """Measure all rows and write them to `path`; with `quick` no costs."""
-    measures: list[Callable[[], list[Row]]] = [lambda: reconstructions(backbone, scenes or SCENES)]
+    """Measure all rows and write them to `path`, keeping raw scores in `folder`; with `quick` no costs."""
+    measures: list[Callable[[], list[Row]]] = [lambda: reconstructions(backbone, scenes or SCENES, folder)]
     if not quick:
         measures += [
             lambda: cost_rows(backbone, "cost_pocket", rounds=12),
@@ -45,27 +48,28 @@ def score(
     return measure_all(measures, path, progress)
 
 
-def reconstructions(backbone: Backbone, scenes: int) -> list[Row]:
+def reconstructions(backbone: Backbone, scenes: int, folder: Path) -> list[Row]:
     """Drawn scenes with their captions, inverted, and brought back under the model's guidance: PSNR above that of plain
     DDIM inversion.
     """
     weight = guidance_of(backbone, None).weight
-    arms: dict[str, list[float]] = {"ddim": [], "null_text": [], "edit_friendly": [], "unguided": [], "floor": []}
-    for start in range(SCORING, SCORING + scenes, BATCH):
-        seeds = range(start, min(start + BATCH, SCORING + scenes))
-        drawn = [render(sample(seed), backbone.size[0]).picture for seed in seeds]
-        texts = [caption(sample(seed)).text for seed in seeds]
-        plain = invert(backbone, drawn, texts)
-        arms["unguided"] += plain.psnr
-        arms["floor"] += plain.floor
-        arms["ddim"] += invert(backbone, drawn, texts, guidance=weight).psnr
-        for method in ("null_text", "edit_friendly"):
-            arms[method] += invert(backbone, drawn, texts, method=method, guidance=weight).psnr
-    means = {arm: float(np.mean(values)) for arm, values in arms.items()}
-    note = f"dB under guidance {weight:g}: " + ", ".join(f"{arm} {mean:.1f}" for arm, mean in means.items())
+    settings = {
+        "source": hash_files(sorted(Path(inversion.__file__).parent.glob("*.py"))), "model": backbone.hash,
+        "guidance": weight, "steps": default_steps(backbone, None),
+    }  # fmt: skip
+    with journal(folder, "reconstruction", "reconstruction", settings) as manifest:
+        keys = [str(seed) for seed in range(SCORING, SCORING + scenes)]
+        left = list(manifest.pending(keys))
+        for start in range(0, len(left), BATCH):
+            some = left[start : start + BATCH]
+            for key, arms in zip(some, _brought_back(backbone, [int(key) for key in some], weight), strict=True):
+                manifest.record(key, **arms)
+        results = [manifest.result(key) for key in keys]
+    psnrs = {arm: np.array([one[arm] for one in results]) for arm in results[0]}
+    note = f"dB under guidance {weight:g}: " + ", ".join(f"{arm} {own.mean():.1f}" for arm, own in psnrs.items())
     rows = []
-    for method in ("null_text", "edit_friendly"):
-        gains = np.array(arms[method]) - np.array(arms["ddim"])
+    for method in RIVALS:
+        gains = psnrs[method] - psnrs["ddim"]
         low, high = interval(gains)
         rows.append(
             measured(
@@ -75,6 +79,17 @@ def reconstructions(backbone: Backbone, scenes: int) -> list[Row]:
             )
         )  # fmt: skip
     return rows
+
+
+def _brought_back(backbone: Backbone, seeds: Sequence[int], weight: float) -> list[dict[str, float]]:
+    """PSNR of each scene by way of each inversion; of plain ones without guidance too, and of the VAE alone."""
+    drawn = [render(sample(seed), backbone.size[0]).picture for seed in seeds]
+    texts = [caption(sample(seed)).text for seed in seeds]
+    plain = invert(backbone, drawn, texts)
+    arms = {"unguided": plain.psnr, "floor": plain.floor}
+    for method in ("ddim", *RIVALS):
+        arms[method] = invert(backbone, drawn, texts, method=method, guidance=weight).psnr
+    return [{arm: psnrs[k] for arm, psnrs in arms.items()} for k in range(len(seeds))]
 
 
 def cost_rows(backbone: Backbone, id: str, rounds: int) -> list[Row]:

@@ -91,14 +91,15 @@ def _present(backbone: Backbone, seed: int) -> float | None:
 FITS = (
     Fit("dift_timestep", (261, 51, 101, 151, 201, 321, 401, 501), _points("dift"), 80),
     Fit("diffseg_threshold", (1.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), _segments, 60),
-    Fit("emerdiff_clusters", (6, 10, 14, 20), _drawn, 6),
-    Fit("emerdiff_strength", (10.0, 1.0, 3.0, 30.0), _drawn, 6),
+    Fit("emerdiff_clusters", (6, 10, 14, 20, 30, 40), _drawn, 16),
+    Fit("emerdiff_strength", (10.0, 3.0, 30.0, 60.0, 100.0), _drawn, 16),
     Fit("pdm_threshold", (0.7, 0.5, 0.6, 0.8, 0.9), _marked("pdm"), 24),
     Fit("pdm_voting_threshold", (0.5, 0.05, 0.1, 0.2, 0.3, 0.7), _marked("pdm_voting"), 24),
     Fit(
         "embedding_correspondence_rate", (0.0023756, 0.01, 0.03, 0.1),
         _points("embedding_correspondence", 3, steps=60, restarts=2), 6,
     ),
+    Fit("attend_and_excite_temperature", (100.0, 30.0, 10.0, 3.0), _present, 24),
     Fit("attend_and_excite_scale", (20.0, 5.0, 80.0, 320.0), _present, 24),
 )  # fmt: skip
 

@@ -54,7 +54,12 @@ def run(
 
         backbone = opened(model, device, dtype, tokenizer)
         rows = editing_scores.score(
-            evidence or TABLES["editing"], backbone, scenes=scenes, quick=quick, progress=progress("measuring")
+            evidence or TABLES["editing"],
+            backbone,
+            folder=output,
+            scenes=scenes,
+            quick=quick,
+            progress=progress("measuring"),
         )
     elif names == ["recognition"]:
         from innerlight.bench import recognition_scores

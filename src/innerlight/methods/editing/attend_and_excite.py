@@ -24,7 +24,7 @@ from innerlight.taps import HeadMean, Read, Tap, main_passes, tapped
 from innerlight.types import InputError
 from innerlight.world import caption, render, sample
 
-SCALE = 20.0  # the authors', at 64 x 64 latents
+SCALE, TEMPERATURE = 20.0, 100.0  # the authors', at 64 x 64 latents of Stable Diffusion
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,15 @@ class AttendAndExciteConfig:
     iterations: int = 20  # at most, at one of those
     scale: float | None = None  # how far latents are moved; None: the model's own, else 20
     sigma: float = 0.5  # of the smoothing, in the released code's sense: exp(-(x / 2 sigma)^2)
-    temperature: float = 100.0  # of the softmax over the words' maps
+    temperature: float | None = None  # attention times this before the softmax over words; None: the model's, else 100
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How far a subject is from being looked at."""
+
+    temperature: float  # attention times this before the softmax over words
+    sigma: float  # of the smoothing
 
 
 @cache
@@ -116,10 +124,11 @@ def attend_and_excite(
 def part(config: AttendAndExciteConfig) -> Part:
     """As a part of an edit."""
     check_shares(config, "window")
-    if config.iterations < 0 or not config.sigma > 0 or not math.isfinite(config.temperature):
+    temperature = TEMPERATURE if config.temperature is None else config.temperature
+    if config.iterations < 0 or not config.sigma > 0 or not math.isfinite(temperature):
         raise InputError(
             f"expected iterations from 0 on, a sigma above 0, a finite temperature; got {config.iterations}, "
-            f"{config.sigma}, {config.temperature}"
+            f"{config.sigma}, {temperature}"
         )
     if not all(0 <= share <= 1 for share in (*config.refine, *config.targets)):
         raise InputError(f"refine and targets: expected shares from 0 to 1, got {config.refine} and {config.targets}")
@@ -133,9 +142,8 @@ def _control(case: Case, config: AttendAndExciteConfig) -> Control:
     sites = case.word_sites()
     read = Read(sites, "probabilities", f"{TARGET}.cond", reduce=HeadMean(), pool="grid", gradient=True)
     kept = Read(sites, "probabilities", f"{TARGET}.cond", reduce=HeadMean(), keep="sum", pool="grid", when=main_passes)
-    scale = config.scale
-    if scale is None:
-        scale = float(case.backbone.calibration.get("attend_and_excite_scale", SCALE))
+    scale = _setting(case.backbone, "scale", config.scale, SCALE)
+    loss = Loss(_setting(case.backbone, "temperature", config.temperature, TEMPERATURE), config.sigma)
     sizes = scale * torch.linspace(1, 0.5, case.steps).sqrt()
     stops = {step_at(share, case.steps): 1 - peak for share, peak in zip(config.refine, config.targets, strict=True)}
     last = step_at(config.window, case.steps)
@@ -145,11 +153,11 @@ def _control(case: Case, config: AttendAndExciteConfig) -> Control:
         size = float(sizes[step.index])
         if step.index in stops:
             for _ in range(config.iterations):
-                losses, gradient = _losses(step, read, subjects, config)
+                losses, gradient = _losses(step, read, subjects, loss)
                 if not _move(step, size, gradient, losses > stops[step.index]):
                     break
         if step.index < last:
-            losses, gradient = _losses(step, read, subjects, config)
+            losses, gradient = _losses(step, read, subjects, loss)
             _move(step, size, gradient, losses > 0)
 
     return Control(
@@ -159,6 +167,11 @@ def _control(case: Case, config: AttendAndExciteConfig) -> Control:
     )
 
 
+def _setting(backbone: Backbone, name: str, asked: float | None, authors: float) -> float:
+    """As asked for, or the model's own, or the authors'."""
+    return float(backbone.calibration.get(f"attend_and_excite_{name}", authors)) if asked is None else asked
+
+
 def _move(step: Step, size: float, gradient: Tensor, which: Tensor) -> bool:
     """Latents against the gradient, of those images that need it; says whether any did."""
     moved = step.latents[TARGET] - size * gradient
@@ -166,9 +179,7 @@ def _move(step: Step, size: float, gradient: Tensor, which: Tensor) -> bool:
     return bool(which.any())
 
 
-def _losses(
-    step: Step, read: Read, subjects: Sequence[dict[str, list[int]]], config: AttendAndExciteConfig
-) -> tuple[Tensor, Tensor]:
+def _losses(step: Step, read: Read, subjects: Sequence[dict[str, list[int]]], loss: Loss) -> tuple[Tensor, Tensor]:
     """(n,) and its gradient to the latents, which ends behind the last layer that is read."""
     row = next(row for row in step.rows if row.name == f"{TARGET}.cond")
     with torch.enable_grad():
@@ -178,7 +189,7 @@ def _losses(
             step.denoise([row], {TARGET: shown}, passing="gradient")
         ((grid, sums),) = seen[read].items()
         count = seen.counts(read)[grid]
-        losses = torch.stack([_neglect(own / count, grid, row, k, subjects[k], config) for k, own in enumerate(sums)])
+        losses = torch.stack([_neglect(own / count, grid, row, k, subjects[k], loss) for k, own in enumerate(sums)])
         (gradient,) = torch.autograd.grad(losses.sum(), latents)
     return losses.detach(), gradient
 
@@ -189,15 +200,15 @@ def _neglect(
     row: Row,
     image: int,
     subjects: dict[str, list[int]],
-    config: AttendAndExciteConfig,
+    loss: Loss,
 ) -> Tensor:
     """How much the most neglected subject lacks; maps (cells, tokens) of one image."""
     words = _without_marks(row.context.tokens[image][0])
-    shares = (maps[:, words].float() * config.temperature).softmax(-1)
+    shares = (maps[:, words].float() * loss.temperature).softmax(-1)
     peaks = []
     for positions in subjects.values():
         own = shares[:, [words.index(position) for position in positions]].mean(-1)
-        peaks.append(_smooth(own.view(1, 1, *grid), config.sigma).max())
+        peaks.append(_smooth(own.view(1, 1, *grid), loss.sigma).max())
     return (1 - torch.stack(peaks)).clamp(min=0).max()
 
 
