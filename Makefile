@@ -40,6 +40,7 @@ bench: .venv/developing
 	$(BIN)/innerlight bench core
 	$(BIN)/innerlight bench editing
 	$(BIN)/innerlight bench recognition
+	$(BIN)/innerlight bench geometry
 	$(BIN)/innerlight bench
 
 # The pictures that README and documentation show.

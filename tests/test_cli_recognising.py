@@ -141,6 +141,16 @@ def test_pictures_of_one_stem_do_not_take_each_others_results(cats: list[Path]):
     assert {path.name for path in Path("out").glob("*.png")} == {"cat.png", "cat-2.png", "cat-3.png"}
 
 
+def test_a_picture_called_like_the_overlay_of_another_has_another_name(cats: list[Path]):
+    cats[1].rename("B/cat-overlay.png")
+    seen: list[str] = []
+    assert shown(gone_through([cats[0], Path("B")], seen)) == ["A", "B"]
+    assert {path.name for path in Path("out").glob("*.png")} == {"cat.png", "cat-overlay-2.png"}
+    Path("out").rename("before")
+    assert shown(gone_through([Path("B"), cats[0]], seen)) == ["B", "A"]
+    assert {path.name for path in Path("out").glob("*.png")} == {"cat-2.png", "cat-overlay.png"}
+
+
 def test_a_picture_is_known_by_any_spelling_of_its_path(cats: list[Path], monkeypatch: pytest.MonkeyPatch):
     seen: list[str] = []
     gone_through([cats[0], Path("B/../A/cat.png"), Path("A"), cats[0].absolute()], seen)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from innerlight.methods import names
+
 WORLD = (
     "world.scenes_per_second", "world.k_means_rgb_miou", "world.legible",
     "files.malformed", "cli.import_seconds", "cli.imports_torch",
@@ -52,4 +54,5 @@ RECOGNITION = (
     "embedding_correspondence.arithmetic", "embedding_correspondence.speed", "search.exact", "search.rerank",
     "search.recall",
 )  # fmt: skip
-PROMISED = (*WORLD, *EMBEDDED, *CORE, *EDITING, *RECOGNITION)
+GEOMETRY = tuple(f"{name}.geometry" for name in names())  # every method, registered and to come
+PROMISED = (*WORLD, *EMBEDDED, *CORE, *EDITING, *RECOGNITION, *GEOMETRY)

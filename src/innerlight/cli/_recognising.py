@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from innerlight.matching import Ranking
 
 Point = tuple[float, float]
+OVERLAY = "-overlay"  # ends the name of a result beside that of the picture's name
 
 
 def pictures_of(given: Sequence[Path]) -> dict[str, Path]:
@@ -84,13 +85,17 @@ def one_by_one(
 
 
 def _names(pictures: Mapping[str, Path], results: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Of each picture the name of its results: that of the journal, else its stem, numbered where another has it."""
+    """Of each picture the name of its results: that of the journal, else its stem, numbered where another has it, or
+    has a file of that name beside its own.
+    """
     names = {place: one["name"] for place, one in results.items() if "name" in one}  # older journals have no names
     taken = set(names.values())
     for place, path in pictures.items():
         if place not in names:
             stems = itertools.chain([path.stem], (f"{path.stem}-{number}" for number in itertools.count(2)))
-            names[place] = next(stem for stem in stems if stem not in taken)
+            names[place] = next(
+                stem for stem in stems if not taken & {stem, f"{stem}{OVERLAY}", stem.removesuffix(OVERLAY)}
+            )
             taken.add(names[place])
     return names
 

@@ -10,7 +10,7 @@ import typer
 from innerlight.cli._model import Device, Json, Model, Precision, Tokenizer, opened
 from innerlight.cli._shell import answer, progress
 
-RECOGNITION = Path("evidence/recognition.json")
+RECOGNITION, GEOMETRY = Path("evidence/recognition.json"), Path("evidence/geometry.json")
 TABLES = {  # of each family's claims
     "reading": Path("evidence/core.json"), "editing": Path("evidence/editing.json"),
     "teaching": Path("evidence/teaching.json"),
@@ -22,7 +22,8 @@ def run(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help='Methods; left out, all. "core", "editing", "recognition": what is measured there beside claims.'
+            help='Methods; left out, all. "core", "editing", "recognition": what is measured there beside claims; '
+            '"geometry": whether methods run on networks of the published shapes.'
         ),
     ] = None,
     scenes: Annotated[int | None, typer.Option(help="Of each claim; left out, as many as it asks for.", min=2)] = None,
@@ -68,6 +69,10 @@ def run(
         rows = recognition_scores.score(
             evidence or RECOGNITION, backbone, scenes=scenes, quick=quick, progress=progress("measuring")
         )
+    elif names == ["geometry"]:
+        from innerlight.bench import geometry_scores
+
+        rows = geometry_scores.score(evidence or GEOMETRY, progress=progress("running"))
     else:
         from innerlight.bench.claims import run_claims
         from innerlight.methods import get
