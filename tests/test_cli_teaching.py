@@ -37,6 +37,31 @@ def test_what_is_taught_can_be_drawn_and_mapped(run: Line, shots: list[str], mod
     assert (code, err) == (0, "")
 
 
+WEIGHTS = (*QUICK[:2], *QUICK[4:], "--prior", "1", "--rate", "0.001")
+
+
+def test_a_lora_stands_beside_the_model(run: Line, shots: list[str], model: str):
+    code, out, err = run("teach", *shots, "--method", "dreambooth-lora", *WEIGHTS, "-m", model, "-o", "out")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == ["out/sks-car"]
+    drawn = ("a sks car", "-m", model, "--size", "64", "--steps", "2")
+    assert run("generate", *drawn, "-o", "plain.png")[0] == 0
+    assert run("generate", *drawn, "--learned", "out/sks-car", "-o", "taught.png") == (0, "taught.png\n", "")
+    assert Image.open("plain.png").tobytes() != Image.open("taught.png").tobytes()
+    words = ("--learned", "out/sks-car", "-m", model, "--size", "64", "--steps", "2")
+    assert run("daam", "a sks car", "--words", "car", *words, "-o", "maps")[::2] == (0, "")
+
+
+def test_a_tuned_model_is_a_model(run: Line, shots: list[str], model: str):
+    code, out, err = run("teach", *shots, "--method", "dreambooth", *WEIGHTS, "-m", model, "-o", "out")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == ["out/sks-car"]
+    assert run("generate", "a sks car", "-m", "out/sks-car", "--size", "64", "--steps", "2", "-o", "a.png")[0] == 0
+    code, _, err = run("generate", "a sks car", "-m", model, "--learned", "out/sks-car")
+    assert code == 2
+    assert "expected a LoRA" in err
+
+
 def test_a_report_says_what_was_learned(run: Line, shots: list[str], model: str):
     own = [*QUICK[: QUICK.index("--report")], "--report", "1", "--size", "64", "-m", model, "--json"]
     code, out, _ = run("teach", *shots, *own)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from innerlight.backbones.geometry import GEOMETRIES
 from innerlight.backbones.opening import quiet
 from innerlight.backbones.single_file import Header, family_of, geometry_of
 from innerlight.files import ReadError
+from innerlight.prompts import LearnedWord
 from innerlight.sampling import generate
 from innerlight.types import InnerlightError, InputError, NotFoundError
 
@@ -597,11 +599,27 @@ def test_a_model_saved_in_full_keeps_every_bit(tmp_path: Path):
     assert "/" not in json.loads((tmp_path / "unet" / "config.json").read_text()).get("_name_or_path", "")
 
 
+def test_a_saved_model_with_two_text_encoders_is_the_same(tmp_path: Path):
+    backbone = model("sdxl")
+    save_pipeline(backbone, tmp_path, half=False)
+    again = load(tmp_path)
+    alike(again, backbone, rounding=1e-6)
+    assert again.family == "sdxl"
+    assert torch.equal(again.unconditional().states, backbone.unconditional().states)
+    made = [generate(one, PROMPT, steps=2, size=(64, 64)).latents for one in (backbone, again)]
+    assert apart(*made) <= 1e-5
+
+
 def test_what_cannot_be_saved_is_refused(tmp_path: Path):
     from peft import LoraConfig
 
+    plain = model("sd15")
+    penultimate = replace(plain, texts=(replace(plain.texts[0], layer=-2),))
     with pytest.raises(InputError, match="only models with one text encoder"):
-        save_pipeline(model("sdxl"), tmp_path)
+        save_pipeline(penultimate, tmp_path)
+    vectors = torch.zeros(1, plain.texts[0].model.get_input_embeddings().embedding_dim)
+    with pytest.raises(InputError, match="knows <toy>"):
+        save_pipeline(plain.knowing(LearnedWord("<toy>", (vectors,))), tmp_path)
     scheduler = type(pipeline("sd15").scheduler)(beta_start=0.001)
     with pytest.raises(InputError, match="expected the noise levels of Stable Diffusion"):
         save_pipeline(load(pipeline("sd15", scheduler=scheduler)), tmp_path)

@@ -344,11 +344,14 @@ class Backbone:
         del context
         return {}
 
-    def copy(self) -> Backbone:
-        """The same model with a UNet of its own, to be changed at will."""
+    def copy(self, *, shared: bool = False) -> Backbone:
+        """The same model with a UNet of its own, to be changed at will; or with layers of its own on the same weights,
+        if they are `shared`.
+        """
         from innerlight.backbones.sites import sites_of
 
-        other = deepcopy(self.unet)
+        weights = (*self.unet.parameters(), *self.unet.buffers()) if shared else ()
+        other = deepcopy(self.unet, {id(one): one for one in weights})
         return type(self)(**{**vars(self), "unet": other, "sites": sites_of(other)})
 
     def _vae_device(self) -> torch.device:

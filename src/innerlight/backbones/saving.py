@@ -19,17 +19,18 @@ from innerlight.backbones.pipelines import pipeline_of
 from innerlight.files import write_bytes, write_json, write_text
 from innerlight.types import InputError
 
+XL_LAYER = -2  # of the hidden states of both encoders, as SDXL's pipeline reads them
 FIRST, LAST, STEPS = 0.00085, 0.012, 1000  # the betas of Stable Diffusion, whose square roots go up in a line
 
 
 def save_pipeline(
     backbone: Backbone, folder: str | os.PathLike[str], *, half: bool = True, licence: str | None = None
 ) -> None:
-    """Write a model of family sd1 or sd2 into `folder`, in float16 if `half`. The text of a licence is kept as LICENSE.
+    """Write a model into `folder`, in float16 if `half`. The text of a licence is kept as LICENSE.
 
     Files of the same names are replaced, model_index.json last, so that a folder that has one is whole.
     """
-    _refuse_unsavable(backbone)
+    refuse_unsavable(backbone)
     target = Path(folder)
     with TemporaryDirectory() as made, opening("the pipeline to be saved"):
         _pipeline(backbone, half).save_pretrained(made, safe_serialization=True)
@@ -49,12 +50,18 @@ def scheduler_of(prediction: str) -> Any:
     return DDIMScheduler.from_config({**betas, **ends, "prediction_type": prediction})
 
 
-def _refuse_unsavable(backbone: Backbone) -> None:
-    (first, *others) = backbone.texts
-    if others or first.layer is not None:
+def refuse_unsavable(backbone: Backbone) -> None:
+    """Raise for a model that a stock pipeline would read in another way."""
+    layers = [encoder.layer for encoder in backbone.texts]
+    if layers not in ([None], [XL_LAYER] * 2):
         raise InputError(
-            f"{backbone.name}: only models with one text encoder, of which the last state is read, are saved; "
-            f"this has {len(backbone.texts)}"
+            f"{backbone.name}: only models with one text encoder, of which the last state is read, and those of the "
+            f"kind of SDXL are saved; of this the states {layers} are read"
+        )
+    if backbone.learned:
+        raise InputError(
+            f"{backbone.name} knows {', '.join(word.name for word in backbone.learned)}, which the folder of a "
+            "pipeline does not hold; save the model without, and the words by themselves"
         )
     abar = NoiseLevels.scaled_linear(STEPS, FIRST, LAST).abar
     if len(backbone.levels) != STEPS or not torch.allclose(backbone.levels.abar, abar, atol=1e-6):
@@ -66,12 +73,13 @@ def _refuse_unsavable(backbone: Backbone) -> None:
 
 
 def _pipeline(backbone: Backbone, half: bool) -> Any:
-    (text,) = backbone.texts
-    modules = {"unet": backbone.unet, "vae": backbone.vae, "text_encoder": text.model}
     dtype = torch.float16 if half else torch.float32
-    copies = {name: deepcopy(module).to("cpu", dtype) for name, module in modules.items()}
+    copies = {name: deepcopy(module).to("cpu", dtype) for name, module in backbone.networks.items()}
     refuse_not_finite(copies, f"{backbone.name} as {dtype}")
-    return pipeline_of(copies, [text.tokenizer], scheduler_of(backbone.prediction))
+    made = pipeline_of(copies, [text.tokenizer for text in backbone.texts], scheduler_of(backbone.prediction))
+    if backbone.empty_is_zero:
+        made.register_to_config(force_zeros_for_empty_prompt=True)
+    return made
 
 
 def _move(made: Path, target: Path) -> None:

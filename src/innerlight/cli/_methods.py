@@ -244,6 +244,7 @@ def run_segmentation(
 
     from innerlight.cli._recognising import one_by_one, pictures_of
     from innerlight.sampling import Run
+    from innerlight.sampling.generate import learned_of
 
     asked = [word.strip() for word in names.split(",") if word.strip()] if names else None
     if asked and "names" not in inspect.signature(method.function).parameters:
@@ -257,7 +258,10 @@ def run_segmentation(
         made = made.refined(refine) if refine else made
         return {"written": [str(place) for place in made.save(output / f"{name}.png")], "segments": len(made.scores[0])}
 
-    settings = {"model": backbone.hash, "method": method.name, "config": asdict(config), "refine": refine, **given}
+    settings = {
+        "model": backbone.hash, "method": method.name, "config": asdict(config), "refine": refine, **given,
+        **learned_of(backbone),
+    }  # fmt: skip
     done = one_by_one(found, output, "segment", settings, work)
     lines = [f"{one['written'][0]}: {one['segments']} segments" for one in done]
     answer({"pictures": done}, json, "\n".join(lines))
@@ -289,6 +293,7 @@ def run_correspondence(
     from dataclasses import asdict
 
     from innerlight.cli._recognising import hash_of, one_by_one, pictures_of, point_of
+    from innerlight.sampling.generate import learned_of
 
     points = [point_of(one) for one in point] if point else None
     found = pictures_of(targets)
@@ -306,7 +311,7 @@ def run_correspondence(
 
     settings = {
         "model": backbone.hash, "method": method.name, "config": asdict(config), "source": str(source),
-        "source_sha256": hash_of(source), "points": points, **given,
+        "source_sha256": hash_of(source), "points": points, **given, **learned_of(backbone),
     }  # fmt: skip
     done = one_by_one(found, output, "match", settings, work)
     lines = [
@@ -355,7 +360,10 @@ def run_teaching(
         list[Path], typer.Argument(help="Three to five that show it, or a folder.", metavar="PICTURE...")
     ],
     like: Annotated[str, typer.Option(help="The word that comes nearest to it, such as cat.")],
-    name: Annotated[str, typer.Option(help="What it is to be called in prompts.")] = "<thing>",
+    name: Annotated[
+        str | None,
+        typer.Option(help="What it is to be called in prompts; left out, <thing>, or before its word sks."),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for what is learned.")] = Path("taught"),
     report: Annotated[int, typer.Option(help="Pictures of each kind in the report; 0 for no report.", min=0)] = 2,
     model: Model = None,
@@ -366,15 +374,17 @@ def run_teaching(
     tokenizer: Tokenizer = None,
     json: Json = False,
 ) -> None:
-    """A file that holds what was learned, and a report on it; stopped and run again, it goes on where it was."""
+    """What was learned, as a file or a folder, and a report on it; stopped and run again, it goes on where it was."""
     from innerlight.cli._recognising import pictures_of
     from innerlight.cli._teaching import write_taught
 
     shown = list(pictures_of(pictures).values())
     backbone = opened(model, device, dtype, tokenizer)
+    called = {} if name is None else {"name": name}
     found = method.function(
-        backbone, shown, name, like, config, size=sides(size), seed=seed, folder=output / "run", report=report
-    )
+        backbone, shown, like=like, config=config, size=sides(size), seed=seed, folder=output / "run", report=report,
+        **called,
+    )  # fmt: skip
     written = write_taught(found, output)
     scores = dict(found.report.scores) if found.report else {}
     lines = [*written, *(f"{key} {value:.3f}" for key, value in scores.items())]

@@ -23,7 +23,8 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Precision = Annotated[str | None, typer.Option("--dtype", help="float32, float16, bfloat16; else as fits the device.")]
 Tokenizer = Annotated[Path | None, typer.Option(help="Folder of a tokenizer, for single files.")]
 Learned = Annotated[
-    list[Path] | None, typer.Option(help="The file of a learned word that prompts may hold; several times.")
+    list[Path] | None,
+    typer.Option(help="The file of a learned word that prompts may hold, or the folder of a LoRA; several times."),
 ]
 Seed = Annotated[int, typer.Option(help="Picture k has this plus k.", min=0)]
 Steps = Annotated[int | None, typer.Option(help="Left out: the model's own.")]
@@ -35,7 +36,7 @@ Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
 def opened(
     model: str | None, device: str, dtype: str | None, tokenizer: Path | None, learned: Sequence[Path] | None = None
 ) -> Backbone:
-    """The model that the options name, which knows the learned words."""
+    """The model that the options name, which knows what was learned."""
     from innerlight.backbones import load
 
     backbone = load(model, device=device, dtype=dtype, tokenizer=tokenizer)
@@ -45,12 +46,16 @@ def opened(
 
 
 def _knowing(backbone: Backbone, path: Path) -> Backbone:
-    """A model with the word in a file; one that was learned on another model is tried, and said to be."""
+    """A model with the word or the LoRA in a file; one that was learned on another model is tried, and said to be."""
+    from innerlight.tuning.adapters import is_lora, open_lora, read_lora
     from innerlight.tuning.words import open_word, read_word
 
-    base = read_word(path).about.get("base")
+    lora = is_lora(path)
+    base = read_lora(path)[1].get("base") if lora else read_word(path).about.get("base")
     if base and base != backbone.hash:
         print(f"innerlight: {path} was learned on another model and may mean something else here", file=sys.stderr)
+    if lora:
+        return open_lora(path, backbone, other_base=True)
     return backbone.knowing(open_word(path, backbone, other_base=True))
 
 

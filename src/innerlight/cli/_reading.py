@@ -27,6 +27,7 @@ def mapped(
     from dataclasses import asdict
 
     from innerlight.cli._recognising import one_by_one, pictures_of, place_of
+    from innerlight.sampling.generate import learned_of
 
     pictures = pictures_of(images)
     if len(prompts) not in (1, len(pictures)):
@@ -41,7 +42,7 @@ def mapped(
     settings = {
         "model": backbone.hash, "method": method.name, "config": asdict(config),
         "prompts": list(prompts) if len(prompts) == 1 else texts,  # a prompt of its own belongs to the picture
-        "words": list(words) if words else None, **given,
+        "words": list(words) if words else None, **given, **learned_of(backbone),
     }  # fmt: skip
     done = one_by_one(pictures, output, "maps", settings, work)
     facts = [{"picture": one["picture"], **fact} for one in done for fact in one["maps"]]

@@ -1,4 +1,4 @@
-"""What `innerlight teach` and its methods write: the word, the report, and the run that can be gone on with."""
+"""What `innerlight teach` and its methods write: what was learned, and the report on it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ if TYPE_CHECKING:
 
 
 def write_taught(found: Taught, output: Path) -> list[str]:
-    """The files written: the word, and the report's numbers and pictures if there is one."""
+    """What was written: the word's file, or the folder of a LoRA or a model; and the report's numbers and pictures if
+    there is one.
+    """
     from innerlight.files import write_json, write_picture
 
-    name = found.word.name.strip("<>")
-    written = [output / f"{name}.safetensors"]
+    name = found.name.strip("<>").replace(" ", "-")
+    written = [output / (f"{name}.safetensors" if found.kind == "word" else name)]
     output.mkdir(parents=True, exist_ok=True)
     found.save(written[0])
     if found.report is not None:

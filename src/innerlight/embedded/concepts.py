@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 from PIL import Image
@@ -15,7 +16,7 @@ from innerlight.sampling import Run, generate
 from innerlight.world import CATEGORIES, caption, individual, render, sample
 from innerlight.world.draw import Render
 from innerlight.world.palette import UNNAMED_COLOURS, UNNAMED_PATTERNS
-from innerlight.world.scene import Look
+from innerlight.world.scene import Look, Scene
 
 ROLES = ("colour", "pattern")
 DRAWN = 10  # pictures of a prompt that are judged
@@ -65,3 +66,24 @@ def plain_names(backbone: Backbone) -> list[str]:
     """The world's categories whose name is one token, as what a word begins as must be."""
     (encoder, *_) = backbone.texts
     return [name for name in sorted(CATEGORIES) if encoder.cut(name).end == 2]
+
+
+def right(backbone: Backbone, seed: int, *, but: str) -> float:
+    """Share of pictures of other classes than one that show what was asked for, in its colour."""
+    asked: list[Scene] = []
+    for number in count():
+        scene = sample(f"others/{seed}/{number}", count=1)
+        look = scene.things[0].look
+        if look.category != but and look.colour not in UNNAMED_COLOURS:
+            asked.append(scene)
+        if len(asked) == DRAWN:
+            break
+    prompts = [caption(scene, "short", say=[(0, "noun"), (0, "colour")]).text for scene in asked]
+    made = generate(backbone, prompts, seed=seed, run=Run(progress=False)).images
+    found = [
+        (scene, *regions_of(render(scene, backbone.size[0]), dict(seen.maps)))
+        for scene, seen in zip(asked, parsed(*made), strict=True)
+    ]
+    return float(
+        np.mean([region is not None and region.shows("colour", scene.things[0].look) for scene, region in found])
+    )

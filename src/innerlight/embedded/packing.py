@@ -33,7 +33,10 @@ from innerlight.world import caption, render, sample
 
 LICENCE = "Apache-2.0"
 STEPS = 25
-LESSONS = {"textual_inversion_steps": 200, "p_plus_steps": 120}  # of teaching: a few minutes on two cores
+LESSONS = {  # of teaching: a few minutes on two cores
+    "textual_inversion_steps": 200, "p_plus_steps": 120, "dreambooth_steps": 150, "dreambooth_rate": 1e-4,
+    "dreambooth_lora_steps": 200, "dreambooth_lora_rate": 1e-3,
+}  # fmt: skip
 GUIDANCES = (1.5, 2.5, 4.0, 6.0)
 DEVELOPMENT = 50_000  # seeds of the scenes that defaults are fitted on
 CALIBRATED_ON = 48  # captions for each guidance

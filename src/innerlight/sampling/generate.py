@@ -224,6 +224,11 @@ def recipe_of(
         "guidance": float(guidance.weight),
         "terms": [repr(term) for term in guidance.terms],
         "dtype": str(backbone.dtype).removeprefix("torch."),
-        **({"learned": {word.name: word.hash for word in backbone.learned}} if backbone.learned else {}),
+        **learned_of(backbone),
         **rest,
     }
+
+
+def learned_of(backbone: Backbone) -> dict[str, Any]:
+    """For recipes and journals: the words that a model was taught, if there are any."""
+    return {"learned": {word.name: word.hash for word in backbone.learned}} if backbone.learned else {}

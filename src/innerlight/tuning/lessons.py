@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -111,11 +109,12 @@ def learn(lesson: Lesson, schedule: Schedule, folder: Path | None, run: Run, rec
     """Train to the schedule's end; in `folder`, from where it was when it was last stopped, by whatever. A folder that
     was begun by another recipe is refused.
     """
-    with _kept_in(folder) as place, run.bar("learning", schedule.steps) as advance:
-        _refuse_other(place / "recipe.json", recipe)
-        for _ in range(state_of(place).step):
+    if folder is not None:
+        _refuse_other(folder / "recipe.json", recipe)
+    with run.bar("learning", schedule.steps) as advance:
+        for _ in range(0 if folder is None else state_of(folder).step):
             advance()
-        train(lesson, schedule, place, progress=lambda done, of: advance())
+        train(lesson, schedule, folder, progress=lambda done, of: advance())
 
 
 def _refuse_other(path: Path, recipe: Mapping[str, Any]) -> None:
@@ -129,15 +128,6 @@ def _refuse_other(path: Path, recipe: Mapping[str, Any]) -> None:
             "choose another folder"
         )
     write_json(now, path)
-
-
-@contextmanager
-def _kept_in(folder: Path | None) -> Iterator[Path]:
-    if folder is not None:
-        yield folder
-        return
-    with TemporaryDirectory() as place:
-        yield Path(place)
 
 
 def begun(backbone: Backbone, like: str, count: int = 1) -> tuple[Tensor, ...]:

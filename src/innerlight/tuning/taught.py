@@ -5,32 +5,39 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from innerlight import __version__
-from innerlight.backbones import Backbone, Size
+from innerlight.backbones import Backbone, Size, save_pipeline
+from innerlight.backbones.hashing import hash_modules
+from innerlight.files import write_json
 from innerlight.prompts import LearnedWord
 from innerlight.sampling import Run, generate
 from innerlight.sampling.features import noisy_features
 from innerlight.sampling.generate import facts_of, strip_png
+from innerlight.tuning.adapters import save_lora
 from innerlight.tuning.denoising import Part
 from innerlight.tuning.freezing import frozen
 from innerlight.tuning.lessons import Lesson, Term, Vectors, learn
 from innerlight.tuning.templates import known_to
 from innerlight.tuning.training import Schedule
 from innerlight.tuning.words import save_word
+from innerlight.types import InputError
 from innerlight.viz import grid
 
 NAME = "<thing>"  # of a word, if it is given none
 SAMPLES, SPARED = 4, 25  # times at which a run shows what it has learned so far; steps at least between them
 TIMESTEP = 261  # of the features that pictures are compared by, where a model names none
+PLAN = Schedule(
+    steps=0, batch=0, warmup=0, final=1.0, average=None, betas=(0.9, 0.999), half=False, log_steps=1, save_seconds=300
+)  # a rate that stays, gradients of length 1 at most, no average
 PLAIN = ("a photo of a {}", "a {}", "{}")
 ELSEWHERE = ("a {} on the grass", "a {} in the snow", "a drawing of a {}")
 
@@ -58,16 +65,32 @@ class Report:
 
 @dataclass(frozen=True, eq=False)
 class Taught:
-    """A model that knows something new."""
+    """A model that knows something new: by a word of its own, by a LoRA, or by weights that are others all over."""
 
     backbone: Backbone
-    word: LearnedWord
+    name: str  # as prompts have it: "<toy>", or "sks dog"
+    kind: Literal["word", "lora", "model"]
     recipe: Mapping[str, Any]
     report: Report | None = None
 
+    @property
+    def word(self) -> LearnedWord:
+        """What was learned, of a method that learns a word."""
+        if self.kind != "word":
+            raise InputError(f"{self.name}: what was learned is in the weights, not in a word; see .backbone")
+        return next(one for one in self.backbone.learned if one.name == self.name)
+
     def save(self, path: str | os.PathLike[str]) -> None:
-        """As a file that diffusers loads, or with vectors for each place one that it must refuse."""
-        save_word(path, self.backbone, self.word, **self.recipe)
+        """As diffusers loads it: a word as a file (with vectors for each place one that it must refuse), a LoRA as a
+        file or a folder, a model as the folder of a pipeline.
+        """
+        if self.kind == "word":
+            save_word(path, self.backbone, self.word, **self.recipe)
+        elif self.kind == "lora":
+            save_lora(path, self.backbone, **self.recipe)
+        else:
+            save_pipeline(self.backbone, path, half=False)
+            write_json(dict(self.recipe), Path(path) / "taught.json")
 
     def _repr_png_(self) -> bytes | None:
         """In a notebook: the pictures of the report."""
@@ -100,24 +123,86 @@ def teach_word(
     lesson = Lesson(
         vectors, view, [part], changing=lambda prompt: True, seed=seed, shown=[f"a {name}"] * 2, terms=terms
     )
-    schedule = Schedule(
-        steps=steps, batch=part.count, rate=rate, warmup=0, final=0.0, decay=decay, average=None, clip=math.inf,
-        betas=(0.9, 0.999), half=False, sample_steps=max(steps // SAMPLES, SPARED), log_steps=1,
-    )  # fmt: skip
-    whole = {
+    schedule = replace(PLAN, steps=steps, batch=part.count, rate=rate, decay=decay, final=0.0, clip=math.inf)
+    whole = _whole(recipe, backbone, name, like, images, part, seed)
+    with frozen(backbone.networks):
+        learn(lesson, _sampled(schedule), folder, told, whole)
+    taught = backbone.knowing(vectors.learned(name))
+    seen = _seen(backbone, taught, name, like, images, report, part, seed, told)
+    return Taught(taught, name, "word", whole, seen)
+
+
+def teach_weights(
+    backbone: Backbone,
+    tuned: Backbone,
+    module: nn.Module,
+    name: str,
+    like: str,
+    images: Sequence[Image.Image],
+    parts: Sequence[Part],
+    *,
+    kind: Literal["lora", "model"],
+    steps: int,
+    rate: float,
+    decay: float,
+    recipe: Mapping[str, Any],
+    seed: int = 0,
+    folder: Path | None = None,
+    report: int = 2,
+    run: Run | None = None,
+) -> Taught:
+    """Weights learned from parts of pictures: `module` has those of `tuned` that change, `backbone` is what it was
+    before, and stays so.
+    """
+    told = run or Run()
+    phrase = f"{name} {like}"
+    lesson = Lesson(
+        module, lambda step: tuned, parts, changing=lambda prompt: False, seed=seed, shown=[f"a {phrase}"] * 2
+    )
+    schedule = replace(PLAN, steps=steps, batch=sum(part.count for part in parts), rate=rate, decay=decay)
+    whole = _whole(recipe, backbone, phrase, like, images, parts[0], seed)
+    with frozen(backbone.networks):
+        learn(lesson, _sampled(schedule), folder, told, whole)
+    tuned.unet.eval().requires_grad_(False)
+    tuned.hash = hash_modules(tuned.networks.values())
+    seen = _seen(backbone, tuned, phrase, like, images, report, parts[0], seed, told)
+    return Taught(tuned, phrase, kind, whole, seen)
+
+
+def _sampled(schedule: Schedule) -> Schedule:
+    return replace(schedule, sample_steps=max(schedule.steps // SAMPLES, SPARED))
+
+
+def _whole(
+    recipe: Mapping[str, Any],
+    backbone: Backbone,
+    name: str,
+    like: str,
+    images: Sequence[Image.Image],
+    part: Part,
+    seed: int,
+) -> dict[str, Any]:
+    """The recipe, with what it was learned on and from."""
+    return {
         **recipe, "version": __version__, "model": backbone.name, "model_hash": backbone.hash, "name": name,
         "like": like, "pictures": facts_of(images, images), "size": list(part.shots.size), "seed": seed,
     }  # fmt: skip
-    with frozen(backbone.networks):
-        learn(lesson, schedule, folder, told, whole)
-    taught = backbone.knowing(vectors.learned(name))
-    size = part.shots.size
-    seen = (
-        report_on(backbone, taught, name, like, images, count=report, size=size, seed=seed, run=told)
-        if report
-        else None
-    )
-    return Taught(taught, taught.learned[-1], whole, seen)
+
+
+def _seen(
+    before: Backbone,
+    after: Backbone,
+    name: str,
+    like: str,
+    images: Sequence[Image.Image],
+    count: int,
+    part: Part,
+    seed: int,
+    run: Run,
+) -> Report | None:
+    if not count:
+        return None
+    return report_on(before, after, name, like, images, count=count, size=part.shots.size, seed=seed, run=run)
 
 
 def report_on(

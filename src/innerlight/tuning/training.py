@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 import torch
 from torch import Tensor, nn
@@ -69,24 +70,26 @@ class State:
 def train(
     stage: Stage,
     schedule: Schedule,
-    folder: Path,
+    folder: Path | None,
     *,
     device: str = "cpu",
     seconds: float | None = None,
     progress: Progress = lambda done, of: None,
 ) -> nn.Module:
-    """Train until the schedule's last step, or for `seconds` of this run; returns the averaged module. Whoever is told
-    of the progress may raise CancelledError: all that was learnt is kept first.
+    """Train until the schedule's last step, or for `seconds` of this run; returns the averaged module. In `folder` are
+    checkpoint, log and samples; without one, nothing is kept. Whoever is told of the progress may raise CancelledError:
+    all that was learnt is kept first.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     module = stage.module.to(device)
     optimiser = torch.optim.AdamW(_groups(module, schedule.decay), lr=schedule.rate, betas=schedule.betas)
     average = _Average(module, schedule.average)
-    checkpoint = folder / "checkpoint.pt"
+    checkpoint = None if folder is None else folder / "checkpoint.pt"
     state = _restore(checkpoint, schedule, module, optimiser, average)
     begun = saved = time.monotonic()
     try:
-        with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+        with _log(folder) as log:
             while state.step < schedule.steps:
                 started = time.monotonic()
                 figures = _step(stage, module, optimiser, schedule, state.step, device)
@@ -97,7 +100,7 @@ def train(
                     line = {"step": state.step, "seconds": round(state.seconds, 1), **figures}
                     print(json.dumps(line), file=log, flush=True)
                     progress(state.step, schedule.steps)
-                if state.step % schedule.sample_steps == 0:
+                if folder is not None and state.step % schedule.sample_steps == 0:
                     stage.sample(average.module, folder, state.step)
                 if time.monotonic() - saved > schedule.save_seconds:
                     _save(checkpoint, schedule, module, optimiser, average, state)
@@ -123,6 +126,11 @@ def averaged_weights(folder: Path) -> dict[str, Tensor]:
     if not path.exists():
         raise InputError(f"no training in {folder}: {path.name} is missing; train the stage first")
     return torch.load(path, weights_only=True)["average"]
+
+
+def _log(folder: Path | None) -> TextIO:
+    """To be written to the end of."""
+    return (Path(os.devnull) if folder is None else folder / "log.jsonl").open("a", encoding="utf-8")
 
 
 def _step(
@@ -187,8 +195,15 @@ class _Average:
 
 
 def _save(
-    path: Path, schedule: Schedule, module: nn.Module, optimiser: torch.optim.Optimizer, average: _Average, state: State
+    path: Path | None,
+    schedule: Schedule,
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    average: _Average,
+    state: State,
 ) -> None:
+    if path is None:
+        return
     checkpoint = {
         "module": module.state_dict(),
         "average": average.module.state_dict(),
@@ -201,9 +216,9 @@ def _save(
 
 
 def _restore(
-    path: Path, schedule: Schedule, module: nn.Module, optimiser: torch.optim.Optimizer, average: _Average
+    path: Path | None, schedule: Schedule, module: nn.Module, optimiser: torch.optim.Optimizer, average: _Average
 ) -> State:
-    if not path.exists():
+    if path is None or not path.exists():
         return State()
     checkpoint = torch.load(path, weights_only=True)
     if checkpoint["schedule"]["batch"] != schedule.batch:

@@ -1,0 +1,95 @@
+"""DreamBooth by a LoRA (Hu et al. 2021, arXiv:2106.09685): the same, in a few numbers beside the weights.
+
+W' = W + (alpha / rank) B A,    in the attention of the UNet, B zero at first
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from innerlight.backbones import Backbone, Size
+from innerlight.embedded.concepts import concept, plain_names
+from innerlight.files import Source, read_pictures
+from innerlight.methods._registry import Claim, method
+from innerlight.sampling import Run
+from innerlight.tuning.adapters import add_lora, lora_of
+from innerlight.tuning.denoising import Shots
+from innerlight.tuning.subjects import NAME, subject_parts
+from innerlight.tuning.taught import Taught, teach_weights
+
+STEPS, RATE = 500, 1e-4  # of the released script, for Stable Diffusion
+
+
+@dataclass(frozen=True)
+class DreamboothLoraConfig:
+    """The released script's values."""
+
+    rank: int = 4
+    alpha: int | None = None  # how much B A counts, times the rank; None: the rank
+    steps: int | None = None  # None: the model's own, else 500
+    batch: int = 4  # pictures of the thing a step, and as many of its class
+    rate: float | None = None  # None: the model's own, else 1e-4
+    decay: float = 0.01  # of A and B
+    weight: float = 0.0  # of the loss on what the model draws of the class; 0: no prior preservation
+    prior: int = 100  # pictures of the class, drawn before anything is learned
+    mirror: bool = False  # also learn from mirror images; not for things that have a left and a right
+
+
+def _score_identity(backbone: Backbone, seed: int) -> dict[str, float]:
+    """Share of pictures that show a concept's class with its values that no word names."""
+    asked = concept(seed, backbone.size[0], plain_names(backbone))
+    config = DreamboothLoraConfig(batch=8)
+    taught = dreambooth_lora(
+        backbone, asked.shots, NAME, asked.like, config, report=0, seed=seed, run=Run(progress=False)
+    )
+    return {
+        "method": asked.drawn(taught.backbone, f"a {taught.name}", seed),
+        "the best caption": asked.drawn(backbone, asked.words, seed),
+        "the name before it was taught": asked.drawn(backbone, f"a {taught.name}", seed),
+    }
+
+
+CLAIM = Claim(
+    "dreambooth_lora.identity",
+    "a thing of a colour that no word names is drawn again, better than by the best caption",
+    ("the best caption", "the name before it was taught"), _score_identity, scenes=20,
+)  # fmt: skip
+
+
+@method(family="teaching", paper="arXiv:2106.09685", claims=(CLAIM,))
+def dreambooth_lora(
+    backbone: Backbone,
+    pictures: Source | Iterable[Source],
+    name: str = NAME,
+    like: str = "",
+    config: DreamboothLoraConfig = DreamboothLoraConfig(),
+    *,
+    size: Size | None = None,
+    seed: int = 0,
+    folder: Path | None = None,
+    report: int = 2,
+    run: Run | None = None,
+) -> Taught:
+    """A LoRA with which `name` before the word for its class ("sks dog") is what the pictures show.
+
+    `name` is a rare word, not a new one. In `folder` the run is kept as it goes, and gone on with if it was stopped.
+    `report`: pictures of each kind that are drawn at the end, to see what was learned; 0 for none.
+    """
+    images = read_pictures(pictures)
+    shots = Shots.of(backbone, images, size, mirrored=config.mirror)
+    name = name.strip("<>")
+    parts = subject_parts(
+        backbone, shots, name, like, batch=config.batch, weight=config.weight, prior=config.prior, seed=seed,
+        folder=folder, run=run or Run(),
+    )  # fmt: skip
+    tuned = add_lora(backbone, config.rank, alpha=config.alpha, seed=seed)
+    known = backbone.calibration
+    steps = int(known.get("dreambooth_lora_steps", STEPS)) if config.steps is None else config.steps
+    rate = float(known.get("dreambooth_lora_rate", RATE)) if config.rate is None else config.rate
+    recipe = {"method": "dreambooth_lora", "config": asdict(config) | {"steps": steps, "rate": rate}}
+    return teach_weights(
+        backbone, tuned, lora_of(tuned), name, like, images, parts, kind="lora", steps=steps, rate=rate,
+        decay=config.decay, recipe=recipe, seed=seed, folder=folder, report=report, run=run,
+    )  # fmt: skip

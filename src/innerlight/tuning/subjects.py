@@ -1,0 +1,74 @@
+"""What weights are tuned on: pictures of a thing under a rare word, and what the model itself draws of its class."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from innerlight.backbones import Backbone, Size
+from innerlight.backbones.hashing import LENGTH
+from innerlight.files import atomic_path
+from innerlight.sampling import Run, generate
+from innerlight.tuning.denoising import Part, Say, Shots
+from innerlight.types import InputError
+
+NAME = "sks"  # a word that hardly means anything, and that the vocabulary has or can spell
+TOGETHER = 4  # pictures of a class that are drawn in one batch
+
+
+def subject_parts(
+    backbone: Backbone,
+    shots: Shots,
+    name: str,
+    like: str,
+    *,
+    batch: int,
+    weight: float,
+    prior: int,
+    seed: int,
+    folder: Path | None,
+    run: Run,
+) -> list[Part]:
+    """Every batch: `batch` pictures of "a NAME LIKE" and, if they have a `weight`, as many of "a LIKE"."""
+    if not like.strip():
+        raise InputError("like: expected the word for its class, such as 'dog'; got none")
+    if batch < 1 or weight < 0 or (weight and prior < 1):
+        raise InputError(
+            f"expected a batch and a prior of 1 or more, and a weight of 0 or more; got {batch}, {prior}, {weight}"
+        )
+    parts = [Part("thing", shots, _saying(f"a {name} {like}"), batch)]
+    if weight:
+        drawn = class_shots(backbone, like, prior, shots.size, seed=seed, folder=folder, run=run)
+        parts.append(Part("class", drawn, _saying(f"a {like}"), batch, weight))
+    return parts
+
+
+def class_shots(
+    backbone: Backbone, like: str, count: int, size: Size, *, seed: int, folder: Path | None, run: Run
+) -> Shots:
+    """What the model draws of a class, decided by weights, prompt and seed; in `folder` it is kept for another run."""
+    told = f"{backbone.hash} {like} {count} {size} {seed}"
+    kept = folder and folder / f"prior-{hashlib.sha256(told.encode()).hexdigest()[:LENGTH]}.safetensors"
+    if kept and kept.exists():
+        return Shots.exactly(load_file(kept)["latents"].to(backbone.device), size)
+    latents = []
+    with run.bar("drawing the class", count) as advance:
+        for start in range(0, count, TOGETHER):
+            prompts = [f"a {like}"] * min(TOGETHER, count - start)
+            made = generate(backbone, prompts, seed=seed + start, size=size, run=replace(run, progress=False))
+            latents.append(made.latents)
+            for _ in prompts:
+                advance()
+    found = torch.cat(latents)
+    if kept:
+        with atomic_path(kept) as temporary:
+            save_file({"latents": found.cpu().contiguous()}, temporary)
+    return Shots.exactly(found, size)
+
+
+def _saying(prompt: str) -> Say:
+    return lambda chosen, random: [prompt] * len(chosen)

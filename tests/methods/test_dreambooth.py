@@ -1,0 +1,198 @@
+"""DreamBooth: the weights move and the base does not; the class's pictures are decided; a LoRA does it beside them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from innerlight.backbones import Backbone, load
+from innerlight.methods.editing.prompt_to_prompt import prompt_to_prompt
+from innerlight.methods.retrieval.pdm import pdm
+from innerlight.methods.teaching.dreambooth import DreamboothConfig, dreambooth
+from innerlight.methods.teaching.dreambooth_lora import DreamboothLoraConfig, dreambooth_lora
+from innerlight.sampling import CancelToken, Run, generate
+from innerlight.tuning.adapters import open_lora
+from innerlight.tuning.denoising import Shots, TextStates, losses, weighed
+from innerlight.tuning.subjects import class_shots, subject_parts
+from innerlight.types import CancelledError, InputError
+from innerlight.world import render, sample
+
+PICTURES = [render(sample(seed), 64).picture for seed in (1, 2)]
+QUICK: dict[str, Any] = {"size": (64, 64), "report": 0, "seed": 3, "run": Run(progress=False)}
+METHODS = [(dreambooth, DreamboothConfig), (dreambooth_lora, DreamboothLoraConfig)]
+BOTH = pytest.mark.parametrize(("teach", "kind"), METHODS, ids=["full", "lora"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_steps(small: Backbone) -> Any:
+    """Pictures of the class are drawn in two steps."""
+    before, small.calibration = small.calibration, {"steps": 2}
+    yield
+    small.calibration = before
+
+
+def taught(backbone: Backbone, teach: Any = dreambooth, kind: Any = DreamboothConfig, **settings: Any) -> Any:
+    own = {key: settings.pop(key) for key in ("folder", "report", "run", "seed", "name", "like") if key in settings}
+    config = kind(**{"steps": 2, "batch": 2, "prior": 2, "rate": 1e-3, "weight": 1.0, **settings})
+    return teach(backbone, PICTURES, config=config, **{**QUICK, "like": "car", **own})
+
+
+def drawn(backbone: Backbone, prompt: str = "a sks car") -> torch.Tensor:
+    return generate(backbone, prompt, steps=2, seed=1, size=(64, 64)).latents
+
+
+@BOTH
+def test_the_model_changes_and_the_base_does_not(backbone: Backbone, teach: Any, kind: Any):
+    base = replace(backbone, calibration={"steps": 2})
+    before = {key: value.clone() for key, value in base.unet.state_dict().items()}
+    picture = drawn(base)
+    found = taught(base, teach, kind)
+    assert found.name == "sks car"
+    assert not torch.equal(drawn(found.backbone), picture)
+    assert all(torch.equal(value, before[key]) for key, value in base.unet.state_dict().items())
+    assert torch.equal(drawn(base), picture)
+    assert found.backbone.hash not in ("", base.hash)
+    assert not any(one.requires_grad for one in found.backbone.unet.parameters())
+    assert found.backbone.vae is base.vae
+
+
+@BOTH
+def test_without_a_step_it_is_the_base(small: Backbone, teach: Any, kind: Any):
+    assert torch.equal(drawn(taught(small, teach, kind, steps=0).backbone), drawn(small))
+
+
+@BOTH
+def test_one_seed_one_model(small: Backbone, teach: Any, kind: Any):
+    first, again, other = (taught(small, teach, kind, seed=seed).backbone.hash for seed in (3, 3, 4))
+    assert first == again != other
+
+
+def test_all_of_the_unet_is_learned_and_nothing_else(small: Backbone):
+    found = taught(small, decay=0.0).backbone
+    moved = [
+        name
+        for (name, old), new in zip(small.unet.named_parameters(), found.unet.parameters(), strict=True)
+        if not torch.equal(old, new)
+    ]
+    assert len(moved) > 0.95 * len(list(small.unet.parameters()))
+    assert torch.equal(found.embed("a sks car").states, small.embed("a sks car").states)
+
+
+def parts_of(small: Backbone, weight: float) -> Any:
+    shots = Shots.of(small, PICTURES, (64, 64))
+    return subject_parts(
+        small, shots, "sks", "car", batch=2, weight=weight, prior=2, seed=3, folder=None, run=Run(progress=False)
+    )
+
+
+def test_without_weight_the_class_does_not_count(small: Backbone):
+    """lambda = 0: the gradient of plain fine-tuning, of the same noise; no part at all where it is 0 from the start."""
+    parts = [replace(part, weight=0.0) if part.name == "class" else part for part in parts_of(small, 1.0)]
+    tuned = small.copy()
+    tuned.unet.requires_grad_(True)
+    states = TextStates((64, 64), lambda prompt: False)
+    found = losses(tuned, parts, states, seed=1, step=0)
+    one = tuned.unet.conv_in.weight
+    both, alone = (
+        torch.autograd.grad(loss, one, retain_graph=True)[0] for loss in (weighed(found, parts), found["thing"])
+    )
+    torch.testing.assert_close(both, alone)
+    assert [part.name for part in parts_of(small, 0.0)] == ["thing"]
+
+
+def test_at_first_the_class_costs_what_it_costs_the_base(small: Backbone):
+    parts = parts_of(small, 1.0)
+    states = TextStates((64, 64), lambda prompt: False)
+    first, other = (losses(one, parts, states, seed=1, step=0)["class"] for one in (small, small.copy()))
+    assert torch.equal(first, other)
+    assert [part.say([0, 1], None) for part in parts] == [["a sks car"] * 2, ["a car"] * 2]
+
+
+def test_the_class_s_pictures_are_decided_by_weights_prompt_and_seed(small: Backbone, tmp_path: Path):
+    def of(like: str = "car", seed: int = 3, folder: Path | None = None) -> torch.Tensor:
+        run = Run(progress=False)
+        return class_shots(small, like, 5, (64, 64), seed=seed, folder=folder, run=run).mean
+
+    first = of()
+    assert torch.equal(first, of())
+    assert torch.equal(first[4:], generate(small, "a car", seed=7, size=(64, 64)).latents)
+    assert not torch.equal(first, of("cat"))
+    assert not torch.equal(first, of(seed=4))
+    assert torch.equal(first, of(folder=tmp_path))
+    assert torch.equal(first, of(folder=tmp_path)), "from the file"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@BOTH
+def test_stopped_and_gone_on_with_it_is_the_same_model(small: Backbone, tmp_path: Path, teach: Any, kind: Any):
+    from innerlight.tuning import lessons
+
+    whole = taught(small, teach, kind).backbone.hash
+    token, plain = CancelToken(), lessons.losses
+
+    def cancelling(*given: Any, **named: Any) -> Any:
+        if named["step"] == 0:
+            token.cancel()
+        return plain(*given, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lessons, "losses", cancelling)
+        with pytest.raises(CancelledError):
+            taught(small, teach, kind, folder=tmp_path, run=Run(progress=False, cancel=token))
+    assert taught(small, teach, kind, folder=tmp_path).backbone.hash == whole
+    with pytest.raises(InputError, match="another seed"):
+        taught(small, teach, kind, folder=tmp_path, seed=4)
+
+
+def test_saved_as_a_pipeline_it_draws_the_same(backbone: Backbone, tmp_path: Path):
+    found = taught(replace(backbone, calibration={"steps": 2}))
+    found.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert (drawn(again) - drawn(found.backbone)).abs().max() < 1e-5
+    assert '"dreambooth"' in (tmp_path / "model" / "taught.json").read_text()
+
+
+def test_saved_as_a_lora_it_draws_the_same(small: Backbone, tmp_path: Path):
+    found = taught(small, dreambooth_lora, DreamboothLoraConfig)
+    found.save(tmp_path / "toy")
+    assert [path.name for path in (tmp_path / "toy").iterdir()] == ["pytorch_lora_weights.safetensors"]
+    again = open_lora(tmp_path / "toy", small)
+    assert torch.equal(drawn(again), drawn(found.backbone))
+    assert again.hash == found.backbone.hash
+    with pytest.raises(InputError, match="in the weights"):
+        assert found.word
+
+
+def test_the_report_says_how_far_the_class_has_drifted(small: Backbone):
+    report = taught(small, report=1).report
+    assert report.scores["drift"] > 0
+    assert "a photo of a sks car" in report.pictures
+
+
+@BOTH
+def test_other_methods_work_on_what_was_taught(small: Backbone, teach: Any, kind: Any):
+    model = taught(small, teach, kind).backbone
+    made = prompt_to_prompt(model, "a sks car", "a red sks car", steps=2, size=(64, 64))
+    assert not torch.equal(
+        made.latents, prompt_to_prompt(small, "a sks car", "a red sks car", steps=2, size=(64, 64)).latents
+    )
+    assert len(pdm(model, PICTURES[0], PICTURES, word="car", size=(64, 64)).scores) == 2
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"like": " "}, "got none"),
+        ({"batch": 0}, "1 or more"),
+        ({"prior": 0}, "1 or more"),
+        ({"weight": -1.0}, "0 or more"),
+    ],
+)
+def test_bad_settings_are_refused(small: Backbone, teach: Any, kind: Any, settings: dict[str, Any], message: str):
+    with pytest.raises(InputError, match=message):
+        taught(small, teach, kind, **settings)

@@ -1,0 +1,143 @@
+"""LoRA: nothing at first, of the rank asked for, linear in its scale, and the same to diffusers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from innerlight.backbones import Backbone, blank
+from innerlight.backbones.opening import quiet
+from innerlight.sampling import generate
+from innerlight.tuning.adapters import FILE, TARGETS, add_lora, lora_of, open_lora, read_lora, save_lora
+from innerlight.types import InputError, NotFoundError
+
+PROMPT = "a red cat"
+
+
+def drawn(backbone: Backbone) -> torch.Tensor:
+    return generate(backbone, PROMPT, steps=2, seed=1, size=(64, 64)).latents
+
+
+def moved(backbone: Backbone, rank: int = 2, alpha: int | None = None) -> Backbone:
+    """A LoRA as if it were trained."""
+    wider = add_lora(backbone, rank, alpha=alpha, seed=3)
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in lora_of(wider).values():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return wider
+
+
+def weights(backbone: Backbone) -> dict[str, torch.Tensor]:
+    """W' of all layers that have a LoRA, added up by peft itself."""
+    return {
+        name: module.base_layer.weight + module.get_delta_weight("learned")
+        for name, module in backbone.unet.named_modules()
+        if hasattr(module, "base_layer")
+    }
+
+
+def test_at_first_nothing_differs_and_nothing_is_copied(backbone: Backbone):
+    before = drawn(backbone)
+    wider = add_lora(backbone, 4, seed=1)
+    assert torch.equal(drawn(wider), before)
+    own = {id(one) for one in backbone.unet.parameters()}
+    lora = {id(one) for one in lora_of(wider).values()}
+    assert {id(one) for one in wider.unet.parameters()} == own | lora
+    assert all(one.requires_grad for one in lora_of(wider).values())
+    assert not any("lora" in name for name, _ in backbone.unet.named_parameters())
+    layers = [name for name, module in backbone.unet.named_modules() if name.endswith(TARGETS)]
+    assert len(lora) == 2 * len([one for one in layers if "attn" in one])
+
+
+def test_one_seed_one_beginning_and_the_global_generator_is_left_alone(small: Backbone):
+    state = torch.get_rng_state()
+    first, again, other = (lora_of(add_lora(small, 2, seed=seed)) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), state)
+    key = next(key for key in first if "lora_A" in key)
+    assert torch.equal(first[key], again[key])
+    assert not torch.equal(first[key], other[key])
+
+
+def test_the_change_has_the_rank(small: Backbone):
+    base = dict(small.unet.named_parameters())
+    for name, weight in weights(moved(small)).items():
+        change = weight - base[f"{name}.weight"]
+        assert change.abs().max() > 0
+        assert torch.linalg.matrix_rank(change, rtol=1e-4) <= 2
+
+
+@pytest.mark.parametrize("alpha", [None, 16])
+def test_saved_and_opened_it_is_the_same(backbone: Backbone, tmp_path: Path, alpha: int | None):
+    wider = moved(backbone, alpha=alpha)
+    save_lora(tmp_path / "toy", wider, model_hash=backbone.hash, method="mine", seed=3)
+    back = open_lora(tmp_path / "toy", backbone)
+    assert torch.equal(drawn(back), drawn(wider))
+    assert not torch.equal(drawn(back), drawn(backbone))
+    assert back.hash not in ("", backbone.hash)
+    told = read_lora(tmp_path / "toy" / FILE)[1]
+    assert (told["method"], told["seed"], told["base"]) == ("mine", "3", backbone.hash)
+
+
+@pytest.mark.parametrize("alpha", [None, 16])
+def test_diffusers_draws_the_same(small: Backbone, model: str, tmp_path: Path, alpha: int | None):
+    from diffusers import StableDiffusionPipeline
+
+    wider = moved(small, alpha=alpha)
+    save_lora(tmp_path, wider, model_hash=small.hash)
+    with quiet():
+        pipe = StableDiffusionPipeline.from_pretrained(model, torch_dtype=torch.float32)
+        pipe.load_lora_weights(tmp_path)
+    pipe.set_progress_bar_config(disable=True)
+    noise = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    stock: Any = pipe(PROMPT, num_inference_steps=2, latents=noise, output_type="latent", height=64, width=64)
+    ours = generate(wider, PROMPT, steps=2, guidance=7.5, latents=noise, size=(64, 64)).latents
+    assert (ours - stock.images).abs().max() < 1e-4
+
+
+def test_its_weight_is_linear_in_its_scale_and_nothing_at_0(small: Backbone, tmp_path: Path):
+    save_lora(tmp_path, moved(small), model_hash=small.hash)
+    none, once, twice = (open_lora(tmp_path, small, scale=scale) for scale in (0.0, 1.0, 2.0))
+    base = dict(small.unet.named_parameters())
+    for name, weight in weights(twice).items():
+        half = weights(once)[name] - base[f"{name}.weight"]
+        torch.testing.assert_close(weight - base[f"{name}.weight"], 2 * half)
+    assert torch.equal(drawn(none), drawn(small))
+    assert len({none.hash, once.hash, twice.hash}) == 3
+
+
+def test_fused_it_is_the_same_but_for_rounding(small: Backbone):
+    wider = moved(small)
+    fused = small.copy()
+    with torch.no_grad():
+        for name, weight in weights(wider).items():
+            fused.unet.get_parameter(f"{name}.weight").copy_(weight)
+    assert (drawn(fused) - drawn(wider)).abs().max() < 1e-5
+
+
+def test_what_does_not_fit_is_refused(small: Backbone, tmp_path: Path):
+    save_lora(tmp_path / "a", moved(small), model_hash=small.hash)
+    other = blank("sd15", seed=8)
+    with pytest.raises(InputError, match="learned on a model of hash"):
+        open_lora(tmp_path / "a", other)
+    assert open_lora(tmp_path / "a", other, other_base=True).hash != other.hash
+    tensors = load_file(tmp_path / "a" / FILE)
+    save_file({f"text_encoder.{key}": one for key, one in tensors.items()}, tmp_path / "text.safetensors")
+    with pytest.raises(InputError, match="another kind of model"):
+        open_lora(tmp_path / "text.safetensors", small)
+    with pytest.raises(InputError, match="rank"):
+        add_lora(small, 0)
+    with pytest.raises(NotFoundError, match="no file"):
+        open_lora(tmp_path / "none", small)
+    save_file({"one": torch.zeros(2)}, tmp_path / "word.safetensors")
+    with pytest.raises(InputError, match="holds no LoRA"):
+        open_lora(tmp_path / "word.safetensors", small)
+    (tmp_path / "torn.safetensors").write_bytes((tmp_path / "a" / FILE).read_bytes()[:-9])
+    with pytest.raises(InputError, match="damaged"):
+        open_lora(tmp_path / "torn.safetensors", small)
+    with pytest.raises(InputError, match="cannot be opened"):
+        open_lora(tmp_path / "a", blank("sd21"), other_base=True)
