@@ -15,7 +15,9 @@ from innerlight.files import read_label_map, read_picture, read_recipe, write_re
 from innerlight.sampling import Inversion
 
 CAT, DOG = "a cat on the grass", "a dog on the grass"
-METHODS = ("attend-and-excite", "diffedit", "masactrl", "plug-and-play", "prompt-to-prompt")
+METHODS = (
+    "attend-and-excite", "diffedit", "masactrl", "plug-and-play", "prompt-to-prompt", "style-mixing", "text-anatomy",
+)  # fmt: skip
 
 
 @pytest.fixture

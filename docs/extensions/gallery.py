@@ -13,6 +13,7 @@ from PIL import Image
 ORDER = (
     "inside", "daam",
     "prompt_to_prompt", "plug_and_play", "masactrl", "diffedit", "attend_and_excite", "inversions", "combining",
+    "textual_inversion", "p_plus", "dreambooth", "text_anatomy",
     "diffseg", "emerdiff", "dift", "embedding_correspondence", "pdm",
     "world", "pictures", "files", "conventions",
 )  # fmt: skip

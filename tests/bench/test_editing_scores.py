@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from innerlight.backbones import Backbone
-from innerlight.bench import editing_scores
+from innerlight.bench import editing_costs, editing_scores
 from innerlight.bench.editing_costs import GRADIENT, map_bytes, ratios, run, watched
 from innerlight.bench.evidence import faults, read_rows
 from innerlight.methods import names
+
+
+@pytest.mark.parametrize("arm", ["plain", *names("editing")])
+def test_the_peak_of_an_edit_is_measured_without_decoding(
+    small: Backbone, arm: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(editing_costs, "blank", lambda *given: small)
+    monkeypatch.setattr(small.vae, "decode", None)
+    editing_costs.main(arm, "sd15", "8")
+    assert json.loads(capsys.readouterr().out)["peak"] > 10**7
+    assert "decode_values" not in vars(small)
 
 
 def test_passes_are_counted_by_their_rows(small: Backbone):
@@ -22,6 +34,7 @@ def test_passes_are_counted_by_their_rows(small: Backbone):
         found[arm] = dict(passes.rows)
         assert passes.seconds > 0
     assert found["plain"] == found["prompt_to_prompt"] == {4: 4}
+    assert found["style_mixing"] == found["text_anatomy"] == {4: 4}
     assert found["masactrl"] == {3: 4}
     assert found["plug_and_play"] == {3: 3, 2: 1}  # the source's row until 0.8 of 4 steps
     assert found["diffedit"] == {2: 10 + 3}  # ten noises under two prompts, three guided steps

@@ -15,7 +15,6 @@ from innerlight.methods.retrieval.pdm import pdm
 from innerlight.methods.teaching.dreambooth import DreamboothConfig, dreambooth
 from innerlight.methods.teaching.dreambooth_lora import DreamboothLoraConfig, dreambooth_lora
 from innerlight.sampling import CancelToken, Run, generate
-from innerlight.tuning.adapters import open_lora
 from innerlight.tuning.denoising import Shots, TextStates, losses, weighed
 from innerlight.tuning.subjects import class_shots, subject_parts
 from innerlight.types import CancelledError, InputError
@@ -154,17 +153,6 @@ def test_saved_as_a_pipeline_it_draws_the_same(backbone: Backbone, tmp_path: Pat
     again = load(tmp_path / "model")
     assert (drawn(again) - drawn(found.backbone)).abs().max() < 1e-5
     assert '"dreambooth"' in (tmp_path / "model" / "taught.json").read_text()
-
-
-def test_saved_as_a_lora_it_draws_the_same(small: Backbone, tmp_path: Path):
-    found = taught(small, dreambooth_lora, DreamboothLoraConfig)
-    found.save(tmp_path / "toy")
-    assert [path.name for path in (tmp_path / "toy").iterdir()] == ["pytorch_lora_weights.safetensors"]
-    again = open_lora(tmp_path / "toy", small)
-    assert torch.equal(drawn(again), drawn(found.backbone))
-    assert again.hash == found.backbone.hash
-    with pytest.raises(InputError, match="in the weights"):
-        assert found.word
 
 
 def test_the_report_says_how_far_the_class_has_drifted(small: Backbone):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from innerlight.backbones import Backbone
-from innerlight.embedded import edits
+from innerlight.embedded import concepts, edits
 from innerlight.embedded.data import COLOUR_NAMES
 from innerlight.embedded.oracle import Parsed, Region
 from innerlight.methods import get, names
@@ -34,12 +34,14 @@ def judged(small: Backbone, monkeypatch: pytest.MonkeyPatch) -> Backbone:
     monkeypatch.setattr(edits, "regions_of", regions_of)
     monkeypatch.setattr(Parsed, "pose", lambda self, region, judge: "sitting")
     monkeypatch.setattr(edits, "shipped_judge", lambda: None)
+    monkeypatch.setattr(concepts, "parsed", parsed)
+    monkeypatch.setattr(concepts, "regions_of", regions_of)
     for name in names("editing"):
         module = sys.modules[get(name).function.__module__]
-        monkeypatch.setattr(module, "parsed", parsed)
-        if hasattr(module, "regions_of"):
-            monkeypatch.setattr(module, "regions_of", regions_of)
-    return replace(small, calibration={"steps": 2, "guidance": 3.0})
+        for judging in (parsed, regions_of):
+            if hasattr(module, judging.__name__):
+                monkeypatch.setattr(module, judging.__name__, judging)
+    return replace(small, calibration={"steps": 2, "guidance": 3.0, "p_plus_steps": 1})
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)

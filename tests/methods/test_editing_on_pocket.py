@@ -13,6 +13,8 @@ from innerlight.methods.editing.diffedit import DiffEditConfig, diffedit
 from innerlight.methods.editing.masactrl import MasaCtrlConfig, masactrl
 from innerlight.methods.editing.plug_and_play import PlugAndPlayConfig, plug_and_play
 from innerlight.methods.editing.prompt_to_prompt import PromptToPromptConfig, prompt_to_prompt
+from innerlight.methods.editing.style_mixing import StyleMixingConfig, style_mixing
+from innerlight.methods.editing.text_anatomy import TextAnatomyConfig, text_anatomy
 
 A, B = ["a red cat on the grass", "a castle"], ["a blue dog on the grass", "a castle at night"]
 NONE = ["", ""]
@@ -34,12 +36,17 @@ SAME = {  # what leaves the target as the source is
     "the same prompts, asked": (masactrl, A, A, MasaCtrlConfig()),
     "nothing asked for": (diffedit, NONE, A[0], DiffEditConfig(reference=A[0], noises=1)),
     "no way back": (diffedit, A, B, DiffEditConfig(ratio=0.0, noises=1)),
+    "the same prompts, mixed": (style_mixing, A, A, StyleMixingConfig()),
+    "the same prompts, taken": (text_anatomy, A, A, TextAnatomyConfig(take="words")),
+    "nothing taken": (text_anatomy, A, B, TextAnatomyConfig(take="none")),
     "no window": (attend_and_excite, A, A, AttendAndExciteConfig(window=0.0, refine=(), targets=())),
 }
 PLAIN = {  # what draws the target as if nothing stood between
     "prompt_to_prompt": (prompt_to_prompt, PromptToPromptConfig(cross=0.0, self_maps=0.0)),
     "plug_and_play": (plug_and_play, PlugAndPlayConfig(features=0.0, self_maps=0.0)),
     "masactrl": (masactrl, MasaCtrlConfig(start=1.0)),
+    "style_mixing": (style_mixing, StyleMixingConfig(first=1, last=0)),
+    "text_anatomy": (text_anatomy, TextAnatomyConfig(take="all")),
     "attend_and_excite": (attend_and_excite, AttendAndExciteConfig(window=0.0, refine=(), targets=())),
 }
 

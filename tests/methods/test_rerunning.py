@@ -21,6 +21,8 @@ from innerlight.methods.editing.diffedit import DiffEditConfig
 from innerlight.methods.editing.masactrl import MasaCtrlConfig
 from innerlight.methods.editing.plug_and_play import PlugAndPlayConfig
 from innerlight.methods.editing.prompt_to_prompt import PromptToPromptConfig
+from innerlight.methods.editing.style_mixing import StyleMixingConfig
+from innerlight.methods.editing.text_anatomy import TextAnatomyConfig
 from innerlight.methods.reading.daam import DaamConfig, daam
 from innerlight.methods.rerunning import pictured, rerun
 from innerlight.sampling import Ddim, Ddpm, Guidance, Stepper, from_image, generate, invert
@@ -37,6 +39,8 @@ CONFIGS: dict[str, Any] = {
     "plug_and_play": PlugAndPlayConfig(away_from="a cat", alpha=0.5),
     "attend_and_excite": AttendAndExciteConfig(words=("dog",), refine=(0.0,), targets=(0.5,), iterations=2),
     "diffedit": DiffEditConfig(noises=2),
+    "style_mixing": StyleMixingConfig(first=2, last=9, share=0.5),
+    "text_anatomy": TextAnatomyConfig(without=("cat",), fade={"grass": 0.5}, strength=0.5),
 }
 
 

@@ -43,6 +43,10 @@ class Context:
         """The same with states (n, places, tokens, width) of each text attention's own."""
         return replace(self, placed=placed)
 
+    def with_pooled(self, pooled: Tensor | None) -> Context:
+        """The same with another state of the prompt as a whole."""
+        return replace(self, pooled=pooled)
+
     def states_at(self, places: int) -> Tensor:
         """States (n, places, tokens, width): where no place has its own, the same for all."""
         return self.states[:, None].expand(-1, places, -1, -1) if self.placed is None else self.placed

@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from innerlight.backbones import Backbone, load
 from innerlight.bench import released
 from innerlight.bench.costs import forget_peak, peak
-from innerlight.bench.editing_costs import watched
+from innerlight.bench.editing_costs import undecoded, watched
 from innerlight.embedded.recognition import drawing
 from innerlight.maps import anchor_cells, combine_levels, merge, segments_of
 from innerlight.matching import Entry, Index, search_approximately
@@ -101,7 +101,7 @@ def emerdiff_ratios(backbone: Backbone, rounds: int) -> dict[str, float]:
         for arm in found:
             config = EmerdiffConfig(clusters=CLUSTERS, strength=1.0, fast=arm == "fast")
             masks = coarse_masks(backbone, picture, config)
-            with watched(backbone) as passes, _undecoded(backbone):
+            with watched(backbone) as passes, undecoded(backbone):
                 differences(backbone, picture, masks, config)
             found[arm].append(passes.seconds)
         with torch.no_grad():
@@ -118,21 +118,6 @@ def fast_miou(backbone: Backbone, scenes: Sequence[int]) -> dict[str, float]:
             made = get("emerdiff").function(backbone, drawn.picture, EmerdiffConfig(fast=arm == "fast"), seed=seed)
             own.append(drawing(drawn, made.labels[0].labels, 0).miou)
     return {arm: sum(own) / len(own) for arm, own in found.items()}
-
-
-@contextmanager
-def _undecoded(backbone: Backbone) -> Iterator[None]:
-    """The VAE's decoder gives grey pictures at once."""
-
-    def grey(latents: Tensor) -> Tensor:
-        rows, columns = (side * backbone.shrink for side in latents.shape[-2:])
-        return torch.zeros(len(latents), 3, rows, columns)
-
-    backbone.decode_values = grey  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        del backbone.decode_values
 
 
 # Prompts for points

@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
+import torch
 from PIL import Image
 
 from innerlight.backbones import Backbone
 from innerlight.embedded.edits import parsed
-from innerlight.embedded.oracle import Parsed, regions_of
+from innerlight.embedded.oracle import Parsed, regions_of, shipped_judge
+from innerlight.embedded.vae import to_tensor
 from innerlight.sampling import Run, generate
 from innerlight.world import CATEGORIES, caption, individual, render, sample
 from innerlight.world.draw import Render
 from innerlight.world.palette import UNNAMED_COLOURS, UNNAMED_PATTERNS
-from innerlight.world.scene import Look, Scene
+from innerlight.world.scene import SETTINGS, Look, Scene
 
 ROLES = ("colour", "pattern")
 DRAWN = 10  # pictures of a prompt that are judged
@@ -87,3 +89,54 @@ def right(backbone: Backbone, seed: int, *, but: str) -> float:
     return float(
         np.mean([region is not None and region.shows("colour", scene.things[0].look) for scene, region in found])
     )
+
+
+def two_looks(seed: int, size: int) -> tuple[Render, Render] | None:
+    """Two scenes of one thing each that differ in class, colour and pattern, all of which have words; None if they do
+    not.
+    """
+    scenes = [sample(f"two/{seed}/{number}", count=1) for number in (0, 1)]
+    first, second = (scene.things[0].look for scene in scenes)
+    same = [role for role in ("category", *ROLES) if getattr(first, role) == getattr(second, role)]
+    unnamed = {first.colour, second.colour} & {*UNNAMED_COLOURS} or {first.pattern, second.pattern} & {
+        *UNNAMED_PATTERNS
+    }
+    if same or unnamed:
+        return None
+    return render(scenes[0], size), render(scenes[1], size)
+
+
+def taken_from(first: Render, second: Render, pictures: Sequence[Image.Image]) -> dict[str, float] | None:
+    """Of pictures that show the class of one of two scenes, how often class, colour and pattern are the first's; a
+    value that is neither's counts half. None if no picture shows either class.
+    """
+    found: dict[str, list[float]] = {role: [] for role in ("class", *ROLES)}
+    looks = [drawn.scene.things[0].look for drawn in (first, second)]
+    for seen in parsed(*pictures):
+        regions = [regions_of(drawn, dict(seen.maps))[0] for drawn in (first, second)]
+        sizes = [0 if region is None else int(region.mask.sum()) for region in regions]
+        region = regions[int(np.argmax(sizes))]
+        if region is None:
+            continue
+        found["class"].append(float(sizes[0] > sizes[1]))
+        for role in ROLES:
+            own, other = (region.shows(role, look) for look in looks)
+            found[role].append(0.5 + 0.5 * (own - other))
+    return {role: float(np.mean(values)) for role, values in found.items()} if found["class"] else None
+
+
+def two_places(seed: int) -> tuple[str, str, str] | None:
+    """Captions of two scenes of one thing each in two settings, and the second setting; None if they do not differ."""
+    scenes = [sample(f"places/{seed}/{number}", count=1) for number in (0, 1)]
+    looks = [scene.things[0].look for scene in scenes]
+    if scenes[0].setting == scenes[1].setting or looks[0].category == looks[1].category:
+        return None
+    first, second = (caption(one, "short", say=[(0, "noun"), (0, "colour"), (None, "setting")]).text for one in scenes)
+    return first, second, scenes[1].setting
+
+
+def settings_shown(pictures: Sequence[Image.Image]) -> list[str]:
+    """Where pictures are, by the judge."""
+    with torch.no_grad():
+        reading = shipped_judge()(to_tensor(np.stack([np.asarray(one) for one in pictures])))
+    return [SETTINGS[int(one)] for one in reading.setting.argmax(1)]

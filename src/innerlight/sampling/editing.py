@@ -106,6 +106,7 @@ class Control:
     after: Watcher | None = None  # changes latents after a step: of several methods one may
     terms: Sequence[Term] = ()  # of the target's guidance
     rows: Sequence[Row] = ()  # beside those of guidance
+    reading: Callable[[Context], Context] | None = None  # the target's prompt, as one method may change it
     looks: float = 0.0
     masks: Callable[[], Tensor | None] = lambda: None  # (n, h, w) of the latents: where the edit may be
     maps: Callable[[Tap], Mapping[str, list[dict[str, WordMap]]]] = lambda seen: {}  # by stream, for each image
@@ -349,7 +350,18 @@ def _rows(asked: _Asked, case: Case, controls: Mapping[str, Control]) -> list[Ro
         own = [row for row in own if row.role in wanted]
         if wanted and not any(row.role == "cond" for row in own):
             own.append(case.row(SOURCE, "cond", case.prompts[SOURCE]))
-    return [*own, *of[TARGET], *(row for control in controls.values() for row in control.rows)]
+    return [*own, *_read(of[TARGET], controls), *(row for control in controls.values() for row in control.rows)]
+
+
+def _read(rows: Sequence[Row], controls: Mapping[str, Control]) -> list[Row]:
+    """The target's rows, its prompt read as the one method says that changes it."""
+    changing = {name: control.reading for name, control in controls.items() if control.reading}
+    if len(changing) > 1:
+        raise InputError(f"{' and '.join(changing)} both change what is read of the prompt; use one of them")
+    found = list(rows)
+    for reading in changing.values():
+        found = [replace(row, context=reading(row.context)) if row.role == "cond" else row for row in found]
+    return found
 
 
 def _run(

@@ -1,5 +1,6 @@
-"""DreamBooth (Ruiz et al. 2022, arXiv:2208.12242): a thing bound to a rare word by tuning all of the UNet, while
-pictures that the model itself drew of its class keep the class as it was.
+"""DreamBooth (Ruiz et al. 2022, arXiv:2208.12242): a thing bound to a rare word by tuning all of the UNet.
+
+Pictures that the model itself drew of its class keep the class as it was:
 
     L = loss(x, "a sks dog") + weight loss(x_prior, "a dog")
 """

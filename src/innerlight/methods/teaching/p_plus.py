@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from innerlight.backbones import Backbone, Size
-from innerlight.embedded.concepts import concept, plain_names
+from innerlight.embedded.concepts import DRAWN, ROLES, concept, plain_names, taken_from, two_looks
 from innerlight.files import Source, read_pictures
 from innerlight.methods._registry import Claim, get, method
 from innerlight.sampling import Run
@@ -23,6 +23,7 @@ from innerlight.tuning.denoising import Part, Shots
 from innerlight.tuning.lessons import Vectors, begun
 from innerlight.tuning.taught import NAME, Taught, teach_word
 from innerlight.tuning.templates import STYLES, THINGS, known_to
+from innerlight.world import caption
 
 STEPS = 500  # of the paper, a tenth of what it gives to textual inversion
 
@@ -55,14 +56,32 @@ def _score_identity(backbone: Backbone, seed: int) -> dict[str, float]:
     return {arm: asked.drawn(one.backbone, f"a {NAME}", seed) for arm, one in arms.items()}
 
 
-CLAIM = Claim(
-    "p_plus.identity",
-    "a thing of a colour that no word names is drawn again, better than by one vector in as many steps",
-    ("textual_inversion", "textual inversion in five times the steps"), _score_identity, scenes=20,
+def _score_layers(backbone: Backbone, seed: int) -> dict[str, float] | None:
+    """One caption for the inner places, another for the outer: how often class, colour and pattern are the inner's."""
+    both = two_looks(seed, backbone.size[0])
+    if both is None:
+        return None
+    inner, outer = (caption(one.scene, "short", say=[(0, role) for role in ("noun", *ROLES)]).text for one in both)
+    mixing = get("style_mixing").function
+    made = mixing(backbone, [inner] * DRAWN, [outer] * DRAWN, seed=seed, run=Run(progress=False)).images
+    found = taken_from(*both, made)
+    return None if found is None else {"method": found["class"], **{role: found[role] for role in ROLES}}
+
+
+CLAIMS = (
+    Claim(
+        "p_plus.identity",
+        "a thing of a colour that no word names is drawn again, better than by one vector in as many steps",
+        ("textual_inversion", "textual inversion in five times the steps"), _score_identity, scenes=20,
+    ),
+    Claim(
+        "p_plus.layers", "the inner places carry the class more than they do the colour and the pattern",
+        ("colour", "pattern"), _score_layers, scenes=40,
+    ),
 )  # fmt: skip
 
 
-@method(family="teaching", paper="arXiv:2303.09522", claims=(CLAIM,))
+@method(family="teaching", paper="arXiv:2303.09522", claims=CLAIMS)
 def p_plus(
     backbone: Backbone,
     pictures: Source | Iterable[Source],

@@ -1,0 +1,78 @@
+"""
+DreamBooth: the weights learn
+=============================
+
+A thing is bound to a rare word that the model has already, by tuning the network itself, while
+pictures that it drew of the thing's class keep the class as it was (Ruiz et al. 2022,
+arXiv:2208.12242).
+"""
+
+from pathlib import Path
+
+import innerlight
+from innerlight import viz
+from innerlight.files import read_pictures
+from innerlight.methods.teaching.dreambooth import DreamboothConfig, dreambooth
+from innerlight.sampling import Run
+from innerlight.tuning.adapters import open_lora
+
+model = innerlight.load()
+quiet = Run(progress=False)
+shots = read_pictures(sorted(Path("taught").glob("shot-*.png")))
+
+# %%
+# As a LoRA
+# ---------
+#
+# Instead of all weights a few numbers beside those of the attention are learned, W + B A with
+# narrow A and B. The model that comes of it shares its weights with the first. This one was learned
+# in 200 steps (`docs/teach.py`); its folder is what `load_lora_weights` of diffusers opens.
+
+taught = open_lora("taught/lora", model)
+weak = open_lora("taught/lora", model, scale=0.5)
+prompts = ["a sks balloon", "a sks balloon in the snow", "a balloon"]
+rows = {
+    "before": model,
+    "half as strong": weak,
+    "taught": taught,
+}
+drawn = [
+    innerlight.generate(one, prompts, seed=[1, 2, 3], run=quiet).images
+    for one in rows.values()
+]
+viz.grid(
+    [shots[0], *(image for images in drawn for image in images)][1:],
+    prompts * 3,
+    columns=3,
+)
+
+# %%
+# Each row is drawn from the same noise: before, at half the strength, and taught.
+#
+# All weights
+# -----------
+#
+# `dreambooth` tunes every weight of the UNet, and saves a folder that is a model. Pictures of the
+# class are drawn first (`prior`), and half of every batch is made of them; `weight` says how much
+# they count. Four steps, to see it run:
+
+begun = dreambooth(
+    model,
+    shots,
+    like="balloon",
+    config=DreamboothConfig(steps=4, prior=8),
+    seed=1,
+    report=1,
+    run=quiet,
+)
+for name, value in begun.report.scores.items():
+    print(f"{name:9} {value:.3f}")
+
+# %%
+# `drift` says how far pictures of the class itself have moved: what prior preservation is for. On
+# the command line:
+#
+# .. code-block:: console
+#
+#    $ innerlight teach PICTURE... --method dreambooth-lora --like balloon --output taught
+#    $ innerlight generate "a sks balloon" --learned taught/sks-balloon

@@ -1,0 +1,60 @@
+"""
+P+: a word with a meaning for each place
+========================================
+
+The network reads its prompt at many places, coarse ones and fine ones. P+ (Voynov et al. 2023,
+arXiv:2303.09522) learns a vector of the new word for each of them.
+"""
+
+from pathlib import Path
+
+import innerlight
+from innerlight import viz
+from innerlight.files import read_pictures
+from innerlight.methods.editing.style_mixing import StyleMixingConfig, style_mixing
+from innerlight.sampling import Run
+from innerlight.tuning.words import open_word
+
+model = innerlight.load()
+quiet = Run(progress=False)
+print(
+    f"{len(model.places)} places, from {model.places[0].name} to {model.places[-1].name}"
+)
+
+# %%
+# The word was learned from five pictures in 120 steps (`docs/teach.py`). Its file has a tensor for
+# each place; diffusers refuses it, as it must: as one word of so many tokens it would mean
+# something else.
+
+word = open_word("taught/p_plus.safetensors", model)
+known = model.knowing(word)
+shots = read_pictures(sorted(Path("taught").glob("shot-*.png")))
+name = word.name
+prompts = [f"a {name}", f"a {name} on the grass", f"a {name} in the snow"]
+drawn = innerlight.generate(known, prompts, seed=[1, 2, 3], run=quiet)
+viz.grid([shots[0], *drawn.images], ["learned from", *prompts], columns=4)
+
+# %%
+# Shape of one, look of another
+# -----------------------------
+#
+# What is read at the coarse places in the middle decides on shape, what is read at the fine ones on
+# both sides on look. Style mixing gives the ones one prompt and the others another; from left to
+# right more places read the first prompt, from the middle outwards.
+
+source, target = "a castle on the grass", f"a {name}"
+middle, made = 4, []
+widths = [0, 1, 3, 5]
+for width in widths:
+    config = StyleMixingConfig(first=middle - width + 1, last=min(middle + width, 12))
+    made.append(style_mixing(known, source, target, config, seed=3, run=quiet))
+viz.grid(
+    [made[0].sources[0], *(one.images[0] for one in made)],
+    [source, *(f"{2 * width} places of 13" for width in widths)],
+    columns=5,
+)
+
+# %%
+# Any two prompts can be mixed, also without a learned word; `outside` turns the places round,
+# `share` goes from the one prompt to the other, and `positions` mixes the words' states alone, or
+# what fills up behind them.

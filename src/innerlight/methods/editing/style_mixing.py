@@ -1,0 +1,146 @@
+"""Style mixing of P+ (Voynov et al. 2023, arXiv:2303.09522): the shape of one prompt, the look of another.
+
+Each place at which the network reads its prompt is given one of two: the inner ones, of low resolution, the source's,
+which decide on shape; the outer ones on both sides the target's, which decide on look. Words with vectors for each
+place say there what they mean there.
+
+    c_i = c_i(source) where first <= i <= last, else c_i(target)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from innerlight.backbones import Backbone, Context, Size
+from innerlight.embedded.concepts import DRAWN, concept, plain_names
+from innerlight.files import Source
+from innerlight.methods._registry import Claim, get, method
+from innerlight.sampling import Inversion, Run
+from innerlight.sampling.editing import SOURCE, Case, Control, Edited, Part, edit
+from innerlight.types import InputError
+
+LEVELS = 2  # of resolution, from the lowest, whose places read the source's prompt
+POSITIONS = ("all", "words", "pads")
+
+
+@dataclass(frozen=True)
+class StyleMixingConfig:
+    """Which places read the source's prompt, in the order of execution, from 0 on."""
+
+    first: int | None = None  # None: the first of the two lowest resolutions
+    last: int | None = None  # and this one; before the first: none
+    outside: bool = False  # all places but those
+    share: float = 1.0  # of the source's prompt there; the rest is the target's
+    positions: Literal["all", "words", "pads"] = "all"  # of the states; words: up to the longer prompt's end mark
+
+
+def _score_joint(backbone: Backbone, seed: int) -> dict[str, float]:
+    """Share of pictures with the class of one learned thing and the look of another."""
+    shape, look = (concept(number, backbone.size[0], plain_names(backbone)) for number in (seed, seed + 1))
+    both = replace(shape, look=replace(shape.look, colour=look.look.colour, pattern=look.look.pattern))
+    quiet: dict[str, Any] = {"seed": seed, "run": Run(progress=False)}
+    known: dict[str, Backbone] = {}
+    for name in ("p_plus", "textual_inversion"):
+        teach = get(name)
+        config = teach.config(steps=int(backbone.calibration.get("p_plus_steps", 500)))
+        words = [
+            teach.function(backbone, one.shots, title, one.like, config, report=0, **quiet).word
+            for one, title in ((shape, "<shape>"), (look, "<look>"))
+        ]
+        known[name] = backbone.knowing(*words)
+    mixed = style_mixing(known["p_plus"], ["a <shape>"] * DRAWN, ["a <look>"] * DRAWN, **quiet)
+    return {
+        "method": both.kept(mixed.images),
+        "one prompt of two learned words": both.drawn(known["textual_inversion"], "a <shape> like a <look>", seed),
+        "the shape alone": both.kept(mixed.sources),
+    }
+
+
+CLAIM = Claim(
+    "style_mixing.joint",
+    "pictures have the class of one learned thing and the colour of another, more often than from a prompt of both",
+    ("one prompt of two learned words", "the shape alone"), _score_joint, scenes=8,
+)  # fmt: skip
+
+
+@method(family="editing", paper="arXiv:2303.09522", claims=(CLAIM,))
+def style_mixing(
+    backbone: Backbone,
+    source: str | Sequence[str],
+    target: str | Sequence[str],
+    config: StyleMixingConfig = StyleMixingConfig(),
+    *,
+    image: Source | Iterable[Source] | None = None,
+    inversion: Inversion | str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    negative: str | None = None,
+    size: Size | None = None,
+    seed: int | Sequence[int] = 0,
+    run: Run | None = None,
+) -> Edited:
+    """The shape of `source` with the look of `target`: two prompts, most to the point of one learned word each."""
+    return edit(
+        backbone, source, target, [part(config)], image=image, inversion=inversion, steps=steps, guidance=guidance,
+        negative=negative, size=size, seed=seed, run=run,
+    )  # fmt: skip
+
+
+def part(config: StyleMixingConfig) -> Part:
+    """As a part of an edit."""
+    if config.positions not in POSITIONS:
+        raise InputError(f"positions: expected one of {', '.join(POSITIONS)}, got {config.positions!r}")
+    if not 0 <= config.share <= 1:
+        raise InputError(f"share: expected 0 to 1, got {config.share}")
+    return Part("style_mixing", asdict(config), lambda case: _control(case, config))
+
+
+def _control(case: Case, config: StyleMixingConfig) -> Control:
+    inner = inner_places(case.backbone, config)
+    return Control(reading=lambda context: _mixed(case, context, config, inner))
+
+
+def inner_places(backbone: Backbone, config: StyleMixingConfig) -> list[bool]:
+    """For each place whether it reads the source's prompt."""
+    strides = [site.grid_stride for site in backbone.places]
+    coarse = sorted(set(strides))[-LEVELS:]
+    if set(strides) == set(coarse):  # some are to be left for the target
+        coarse = coarse[1:]
+    low = [number for number, stride in enumerate(strides) if stride in coarse]
+    first = low[0] if config.first is None else config.first
+    last = low[-1] if config.last is None else config.last
+    if not 0 <= first < len(strides) or last >= len(strides):
+        raise InputError(
+            f"first and last: {backbone.name} reads its prompt at places 0 to {len(strides) - 1}, got {first} and "
+            f"{last}"
+        )
+    return [(first <= number <= last) != config.outside for number in range(len(strides))]
+
+
+def _mixed(case: Case, target: Context, config: StyleMixingConfig, inner: Sequence[bool]) -> Context:
+    """What the target's prompt is read as. What is said of a prompt as a whole goes with the coarsest place."""
+    source = case.contexts[SOURCE]
+    own, other = (one.states_at(len(inner)) for one in (target, source))
+    share = torch.tensor([config.share * one for one in inner], device=own.device)[None, :, None, None]
+    share = share * _positions(source, target, config.positions).to(own.device)[:, None, :, None]
+    mixed = torch.where(share == 1, other, torch.where(share == 0, own, own + share * (other - own)))  # to the bit
+    whole = target.pooled
+    if whole is not None and source.pooled is not None:
+        strides = [site.grid_stride for site in case.backbone.places]
+        part = config.share if inner[strides.index(max(strides))] and config.positions != "words" else 0.0
+        whole = whole if part == 0 else source.pooled if part == 1 else whole + part * (source.pooled - whole)
+    return target.with_placed(mixed).with_pooled(whole)
+
+
+def _positions(source: Context, target: Context, which: str) -> Tensor:
+    """(n, tokens), 1 where states are mixed."""
+    count = target.states.shape[1]
+    ends = [max(one[0].end, other[0].end) for one, other in zip(source.tokens, target.tokens, strict=True)]
+    words = torch.arange(count)[None] < torch.tensor(ends)[:, None]
+    chosen = {"all": torch.ones_like(words), "words": words, "pads": ~words}[which]
+    return chosen.float()

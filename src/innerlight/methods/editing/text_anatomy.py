@@ -1,0 +1,121 @@
+"""Text-embedding anatomy (arXiv:2404.01154): a prompt's states changed by hand, to see and to use what they carry.
+
+The picture of a source prompt, and the same with some of its states those of the target, muted, made louder, or moved
+along a direction of their own:
+
+    take     rows of words, or of what fills up behind them, from the target
+    fade     e <- e_0 + factor (e - e_0), e_0 the same position of the empty prompt
+    move     E <- E + strength sigma_k u_k v_k
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from innerlight.backbones import Backbone, Context, Size
+from innerlight.embedded.concepts import DRAWN, settings_shown, two_places
+from innerlight.files import Source
+from innerlight.methods._registry import Claim, method
+from innerlight.sampling import Inversion, Run
+from innerlight.sampling.anatomy import GROUPS, chosen, faded, moved, positions_of, swapped
+from innerlight.sampling.editing import SOURCE, Case, Control, Edited, Part, edit
+from innerlight.types import InputError
+
+TAKEN = ("none", *GROUPS, "all")
+
+
+@dataclass(frozen=True)
+class TextAnatomyConfig:
+    """What is done to the source's states, in this order; as it stands, pads are taken and all else is left alone."""
+
+    take: Literal["none", "bos", "words", "pads", "all"] = "pads"  # positions whose states are the target's
+    share: float = 1.0  # of the target's states there
+    without: tuple[str, ...] = ()  # bos, words, pads, or words of the source: as in the empty prompt
+    fade: Mapping[str, float] = field(default_factory=dict)  # of bos, words, pads, or words: how loud; 1 as it is
+    component: int = 0  # the direction to move along, of the largest singular value first
+    strength: float = 0.0  # in units of that value; -1 takes it away
+
+
+def _score_padding(backbone: Backbone, seed: int) -> dict[str, float] | None:
+    """Share of pictures in the setting of the prompt that the pads are taken from."""
+    both = two_places(seed)
+    if both is None:
+        return None
+    source, target, setting = both
+    quiet = Run(progress=False)
+    shown: dict[str, float] = {}
+    for take in ("pads", "words"):
+        made = text_anatomy(
+            backbone, [source] * DRAWN, [target] * DRAWN, TextAnatomyConfig(take=take), seed=seed, run=quiet
+        )
+        shown[take] = sum(one == setting for one in settings_shown(made.images)) / DRAWN
+        shown["neither"] = sum(one == setting for one in settings_shown(made.sources)) / DRAWN
+    return {"method": shown["pads"], "nothing taken": shown["neither"], "words taken": shown["words"]}
+
+
+CLAIM = Claim(
+    "text_anatomy.padding",
+    "what fills up behind a prompt carries its setting: taken from another prompt it brings that one's setting, more "
+    "often than words do",
+    ("nothing taken", "words taken"), _score_padding, scenes=40,
+)  # fmt: skip
+
+
+@method(family="editing", paper="arXiv:2404.01154", claims=(CLAIM,))
+def text_anatomy(
+    backbone: Backbone,
+    source: str | Sequence[str],
+    target: str | Sequence[str],
+    config: TextAnatomyConfig = TextAnatomyConfig(),
+    *,
+    image: Source | Iterable[Source] | None = None,
+    inversion: Inversion | str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    negative: str | None = None,
+    size: Size | None = None,
+    seed: int | Sequence[int] = 0,
+    run: Run | None = None,
+) -> Edited:
+    """The source's prompt with some of its states those of `target`, quieter, louder or moved. What is measured of a
+    prompt's states is in `innerlight.sampling.anatomy`.
+    """
+    return edit(
+        backbone, source, target, [part(config)], image=image, inversion=inversion, steps=steps, guidance=guidance,
+        negative=negative, size=size, seed=seed, run=run,
+    )  # fmt: skip
+
+
+def part(config: TextAnatomyConfig) -> Part:
+    """As a part of an edit."""
+    if config.take not in TAKEN:
+        raise InputError(f"take: expected one of {', '.join(TAKEN)}, got {config.take!r}")
+    if not 0 <= config.share <= 1:
+        raise InputError(f"share: expected 0 to 1, got {config.share}")
+    return Part("text_anatomy", asdict(config), lambda case: Control(reading=lambda told: _read(case, told, config)))
+
+
+def _read(case: Case, target: Context, config: TextAnatomyConfig) -> Context:
+    """The source's states, changed; the state of the prompt as a whole goes with the end mark, a word."""
+    source = case.contexts[SOURCE]
+    (empty,) = case.backbone.embed("", case.size).states
+    rows = [_changed(source, target, empty, image, config) for image in range(len(case))]
+    taken = config.take in ("words", "all") and config.share > 0.5
+    found = source.with_states(torch.stack(rows))
+    return found.with_pooled(target.pooled) if taken else found
+
+
+def _changed(source: Context, target: Context, empty: Tensor, image: int, config: TextAnatomyConfig) -> Tensor:
+    tokens, other = source.tokens[image][0], target.tokens[image][0]
+    groups = positions_of(tokens, max(tokens.end, other.end))  # of the longer prompt
+    taken = {"none": [], "all": [one for group in groups.values() for one in group], **groups}[config.take]
+    states = swapped(source.states[image], target.states[image], taken, config.share)
+    states = swapped(states, empty, chosen(tokens, config.without))
+    for name, factor in config.fade.items():
+        states = faded(states, empty, chosen(tokens, [name]), factor)
+    return moved(states, config.component, config.strength)

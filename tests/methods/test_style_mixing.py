@@ -1,0 +1,110 @@
+"""Style mixing: of two prompts all or nothing is the one or the other to the bit, and turned round it is the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from innerlight.backbones import Backbone, load
+from innerlight.methods import get
+from innerlight.methods.combining import combine
+from innerlight.methods.editing.style_mixing import StyleMixingConfig, inner_places, style_mixing
+from innerlight.prompts import LearnedWord
+from innerlight.sampling.editing import Control, Part, edit
+from innerlight.tuning.lessons import begun
+from innerlight.types import InputError
+
+FIRST, SECOND = "a red cat", "a blue dog on the grass"
+QUICK: dict[str, Any] = {"steps": 2, "size": (64, 64), "seed": 3}
+
+
+def mixed(backbone: Backbone, source: str = FIRST, target: str = SECOND, **settings: Any) -> torch.Tensor:
+    return style_mixing(backbone, source, target, StyleMixingConfig(**settings), **QUICK).latents
+
+
+def drawn(backbone: Backbone, prompt: str, source: str = FIRST) -> torch.Tensor:
+    """The prompt beside a source, with nothing between them: rows in a batch of another size are rounded otherwise."""
+    return edit(backbone, source, prompt, [Part("plain", {}, lambda case: Control())], **QUICK).latents
+
+
+def knowing(backbone: Backbone) -> Backbone:
+    """Two words with vectors of their own at each place."""
+    generator = torch.Generator().manual_seed(2)
+    words = []
+    for name, like in (("<shape>", "car"), ("<look>", "car")):
+        rows = [one.expand(len(backbone.places), -1, -1) for one in begun(backbone, like)]
+        words.append(LearnedWord(name, tuple(one + 0.02 * torch.randn(one.shape, generator=generator) for one in rows)))
+    return backbone.knowing(*words)
+
+
+def test_no_place_is_the_target_and_all_places_the_source(backbone: Backbone):
+    last = len(backbone.places) - 1
+    assert torch.equal(mixed(backbone, first=1, last=0), drawn(backbone, SECOND))
+    assert torch.equal(mixed(backbone, first=0, last=last), drawn(backbone, FIRST))
+    assert not torch.equal(mixed(backbone), drawn(backbone, SECOND))
+    assert not torch.equal(mixed(backbone), drawn(backbone, FIRST))
+
+
+def test_of_learned_words_too(backbone: Backbone):
+    known, prompts = knowing(backbone), ("a <shape>", "a <look>")
+    last = len(backbone.places) - 1
+    assert torch.equal(mixed(known, *prompts, first=1, last=0), drawn(known, "a <look>", "a <shape>"))
+    assert torch.equal(mixed(known, *prompts, first=0, last=last), drawn(known, "a <shape>", "a <shape>"))
+
+
+def test_turned_round_with_the_other_places_it_is_the_same(backbone: Backbone):
+    one = mixed(backbone, FIRST, SECOND, first=3, last=8)
+    other = mixed(backbone, SECOND, FIRST, first=3, last=8, outside=True)
+    assert torch.equal(one, other)
+
+
+def test_of_one_prompt_it_is_that_prompt_whatever_the_places(small: Backbone):
+    for first in (0, 4):
+        assert torch.equal(mixed(small, FIRST, FIRST, first=first, last=6), drawn(small, FIRST))
+
+
+def test_shares_and_positions_are_between_the_two(small: Backbone):
+    whole = mixed(small)
+    assert torch.equal(mixed(small, share=0.0), drawn(small, SECOND))
+    found = [mixed(small, share=0.5), mixed(small, positions="words"), mixed(small, positions="pads")]
+    for one in (*found, whole):
+        assert sum(torch.equal(one, other) for other in (*found, whole)) == 1
+
+
+def test_the_two_lowest_resolutions_read_the_source():
+    places = inner_places(load(), StyleMixingConfig())
+    assert places == [False, *[True] * 10, False, False]
+
+
+def test_where_there_are_two_resolutions_alone_the_lowest_does(backbone: Backbone):
+    strides = [site.grid_stride for site in backbone.places]
+    inner = inner_places(backbone, StyleMixingConfig())
+    assert {stride for stride, own in zip(strides, inner, strict=True) if own} <= set(sorted(set(strides))[-2:])
+    assert not all(inner)
+    assert inner == [not own for own in inner_places(backbone, StyleMixingConfig(outside=True))]
+
+
+def test_it_goes_together_with_other_methods_but_not_with_one_that_reads_the_prompt_anew(small: Backbone):
+    swap = get("prompt_to_prompt")
+    made = combine(small, FIRST, SECOND, [StyleMixingConfig(), swap.config(cross=0, self_maps=0.5)], **QUICK)
+    assert list(made.recipe["parts"]) == ["style_mixing", "prompt_to_prompt"]
+    part = get("style_mixing").part(StyleMixingConfig())
+    twin = Part("twin", {}, lambda case: Control(reading=lambda context: context))
+    with pytest.raises(InputError, match="style_mixing and twin both change what is read"):
+        edit(small, FIRST, SECOND, [part, twin], **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"positions": "some"}, "all, words, pads"),
+        ({"share": 1.5}, "0 to 1"),
+        ({"first": 99}, "places 0 to"),
+        ({"last": 99}, "places 0 to"),
+    ],
+)
+def test_bad_settings_are_refused(small: Backbone, settings: dict[str, Any], message: str):
+    with pytest.raises(InputError, match=message):
+        mixed(small, **settings)

@@ -1,0 +1,119 @@
+"""Text anatomy: states look back only; what is not changed stays to the bit; a direction taken away is gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from innerlight.backbones import Backbone
+from innerlight.methods.editing.text_anatomy import TextAnatomyConfig, text_anatomy
+from innerlight.sampling.anatomy import GROUPS, anatomy, chosen, faded, moved, positions_of, swapped
+from innerlight.sampling.editing import Control, Part, edit
+from innerlight.types import InputError, NotFoundError
+
+SHORT, LONG = "a red cat", "a blue dog on the grass"
+QUICK: dict[str, Any] = {"steps": 2, "size": (64, 64), "seed": 3}
+
+
+def made(backbone: Backbone, source: str = SHORT, target: str = LONG, **settings: Any) -> torch.Tensor:
+    return text_anatomy(backbone, source, target, TextAnatomyConfig(**settings), **QUICK).latents
+
+
+def plain(backbone: Backbone, source: str, target: str) -> torch.Tensor:
+    """The target beside the source, with nothing between them."""
+    return edit(backbone, source, target, [Part("plain", {}, lambda case: Control())], **QUICK).latents
+
+
+def states(backbone: Backbone, *prompts: str) -> torch.Tensor:
+    return backbone.embed(list(prompts)).states
+
+
+def test_the_first_state_is_the_same_for_all_prompts_and_so_is_all_that_stands_before_a_difference(backbone: Backbone):
+    first, second, third = states(backbone, "a red cat", "a red dog", "the red cat")
+    assert torch.equal(first[0], third[0])
+    tokens = backbone.embed("a red cat").tokens[0][0]
+    differs = chosen(tokens, ["cat"])[0]
+    assert torch.equal(first[:differs], second[:differs])
+    assert not torch.equal(first[differs:], second[differs:])
+
+
+def test_words_reach_forward_only(backbone: Backbone):
+    found = anatomy(backbone, LONG)
+    words = found.tokens.end - 1
+    assert found.reach.shape == (words, len(found.tokens.ids))
+    for word in range(words):
+        assert (found.reach[word, : word + 1] == 0).all(), "its own position is word + 1"
+        assert (found.reach[word, word + 1 :] > 0).all()
+    assert set(found.spectra) == {*GROUPS, "all"}
+    assert all((one[:-1] >= one[1:]).all() for one in found.spectra.values())
+    width = backbone.texts[0].model.config.hidden_size  # it looks at the first of two encoders
+    mark = states(backbone, LONG)[0, 0, :width]
+    assert float(found.spectra["bos"][0]) == pytest.approx(float(mark.norm()), rel=1e-4)
+
+
+def test_groups_are_all_positions_once(backbone: Backbone):
+    tokens = backbone.embed(LONG).tokens[0][0]
+    groups = positions_of(tokens)
+    assert sorted(one for group in groups.values() for one in group) == list(range(len(tokens.ids)))
+    assert groups["words"][-1] == tokens.end
+    assert positions_of(tokens, 9)["pads"][0] == 10
+
+
+def test_what_changes_nothing_is_the_source_to_the_bit(backbone: Backbone):
+    expected = plain(backbone, SHORT, SHORT)
+    nothing = {"take": "none"}
+    for settings in (nothing, {"share": 0.0}, nothing | {"fade": {"red": 1.0}}, nothing | {"strength": 0.0}):
+        assert torch.equal(made(backbone, SHORT, SHORT, **settings), expected)
+    for take in ("words", "pads", "all"):
+        assert torch.equal(made(backbone, SHORT, SHORT, take=take), expected), "from itself"
+
+
+def test_all_taken_is_the_target_to_the_bit(backbone: Backbone):
+    assert torch.equal(made(backbone, take="all"), plain(backbone, SHORT, LONG))
+
+
+def test_words_and_pads_are_the_two_halves(small: Backbone):
+    """Of both prompts those of the longer: words from one and pads from the other are the same either way round."""
+    assert torch.equal(made(small, SHORT, LONG, take="words"), made(small, LONG, SHORT, take="pads"))
+    found = [made(small, take=take) for take in ("none", "words", "pads", "all")]
+    for one in found:
+        assert sum(torch.equal(one, other) for other in found) == 1
+
+
+def test_a_direction_taken_away_is_gone(small: Backbone):
+    (given,) = states(small, LONG).double()
+    sigma = torch.linalg.svdvals(given)
+    gone = moved(given, 1, -1.0)
+    assert float(gone.square().sum()) == pytest.approx(float(given.square().sum() - sigma[1] ** 2), rel=1e-9)
+    assert float(torch.linalg.svdvals(moved(given, 0, 1.0))[0]) == pytest.approx(2 * float(sigma[0]), rel=1e-9)
+    assert moved(given, 0, 0.0) is given
+    assert not torch.equal(made(small, take="none", component=1, strength=-1.0), plain(small, SHORT, SHORT))
+
+
+def test_muted_words_say_what_the_empty_prompt_says(small: Backbone):
+    given, empty = states(small, SHORT, "")
+    mute = faded(given, empty, [2, 3], 0.0)
+    assert torch.equal(mute[2:4], empty[2:4])
+    assert torch.equal(mute[4:], given[4:])
+    assert torch.allclose(faded(given, empty, [2], 2.0)[2] - empty[2], 2 * (given[2] - empty[2]), atol=1e-5)
+    assert torch.equal(swapped(given, empty, [2, 3]), mute)
+    muted = made(small, take="none", fade={"red": 0.0})
+    assert torch.equal(muted, made(small, take="none", without=("red",)))
+    assert not torch.equal(muted, plain(small, SHORT, SHORT))
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"take": "some"}, InputError, "none, bos, words, pads, all"),
+        ({"share": 2.0}, InputError, "0 to 1"),
+        ({"component": 999, "strength": 1.0}, InputError, "directions 0 to"),
+        ({"fade": {"zebra": 0.0}}, (InputError, NotFoundError), "zebra"),
+        ({"without": ("zebra",)}, (InputError, NotFoundError), "zebra"),
+    ],
+)
+def test_bad_settings_are_refused(small: Backbone, settings: dict[str, Any], error: Any, message: str):
+    with pytest.raises(error, match=message):
+        made(small, **settings)
