@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from innerlight.backbones import load
 from innerlight.cli._recognising import mask_of, one_by_one, pictures_of, write_ranking
 from innerlight.files import Manifest, read_label_map, write_labels, write_picture
 from innerlight.maps import WordMap
 from innerlight.matching import Ranking
+from innerlight.prompts import LearnedWord
+from innerlight.tuning.lessons import begun
+from innerlight.tuning.words import save_word
 from innerlight.types import InputError
 from innerlight.world import render, sample, truth
 
@@ -297,6 +301,18 @@ def test_pdm_ranks_and_writes_masks(run: Run, model: str, folder: Path, mask: Pa
     code, _, err = run("pdm-voting", folder / "0.png", folder, "--model", model)
     assert code == 2
     assert "mask" in err
+
+
+def test_a_learned_word_is_looked_for_as_what_it_stands_for(run: Run, model: str, folder: Path):
+    backbone = load(model)
+    save_word("toy.safetensors", backbone, LearnedWord("<toy>", begun(backbone, "car")))
+    own = ("-i", "store", "--model", model, "--json")
+    assert run("index", folder, "-o", "store", "--model", model)[0] == 0
+    code, taught, err = run("find", folder / "0.png", *own, "--word", "<toy>", "--learned", "toy.safetensors")
+    assert (code, err) == (0, "")
+    assert (
+        json.loads(taught)["ranking"] == json.loads(run("find", folder / "0.png", *own, "--word", "car")[1])["ranking"]
+    )
 
 
 def test_index_and_find(run: Run, model: str, folder: Path, mask: Path):

@@ -37,9 +37,10 @@ def test_a_refusal_is_told_with_its_reason_and_a_failure_does_not_hold(
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(geometry_scores, "names", lambda: ["dift"])
     monkeypatch.setattr(geometry_scores, "get", lambda name: replace(get(name), function=broken))
-    (row,) = geometry_scores.score(tmp_path / "rows.json", ["sd15"], lambda family: blank(family, "tiny"), SIZE)
+    (row,) = geometry_scores.score(
+        tmp_path / "rows.json", ["dift"], ["sd15"], lambda family: blank(family, "tiny"), SIZE
+    )
     assert row.holds == holds
     assert told in row.note
     assert FAMILIES == ("sd15", "sd21", "sdxl")

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from innerlight.backbones import Backbone
 from innerlight.embedded import concepts
-from innerlight.embedded.concepts import concept
+from innerlight.embedded.concepts import concept, taken_from, two_looks
 from innerlight.methods import get, names
+from innerlight.methods.teaching import dreambooth, p_plus
 from innerlight.prompts import LearnedWord
 from innerlight.tuning.lessons import begun
 from innerlight.world.palette import UNNAMED_COLOURS
@@ -24,10 +26,24 @@ CLAIMS = [claim for name in names("teaching") for claim in get(name).claims]
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_a_claim_scores_the_arms_that_it_names(small: Backbone, claim: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(concepts, "DRAWN", 2)
-    quick = {"steps": 1, "textual_inversion_steps": 1, "p_plus_steps": 1}
-    scores = claim.score(replace(small, calibration=quick), 60_000)
+    monkeypatch.setattr(dreambooth, "PRIOR", 2)
+    monkeypatch.setattr(p_plus, "taken_from", lambda *given: {"class": 1.0, "colour": 0.5, "pattern": 0.0})
+    quick = {"steps": 1, **{f"{name}_steps": 1 for name in names("teaching")}}
+    model = replace(small, calibration=quick)
+    scores = next(filter(None, (claim.score(model, seed) for seed in range(60_000, 60_020))))
     assert {"method", *claim.baselines} <= scores.keys()
     assert all(0 <= value <= 1 for value in scores.values())
+
+
+def test_what_a_picture_shows_is_of_the_one_scene_or_of_the_other():
+    pairs = [both for both in (two_looks(seed, 128) for seed in range(60_000, 60_040)) if both]
+    assert len(pairs) > 10
+    found = [[taken_from(*both, [Image.fromarray(one.picture)]) for one in both] for both in pairs]
+    seen = [both for both in found if all(both)]
+    assert len(seen) > len(pairs) / 2
+    for role in ("class", "colour", "pattern"):
+        first, second = (np.mean([both[number][role] for both in seen]) for number in (0, 1))
+        assert first > second + 0.5, role
 
 
 def test_a_concept_has_a_colour_without_a_word_and_the_judge_knows_it():

@@ -41,13 +41,14 @@ Progress = Callable[[int, int], None]
 
 def score(
     path: Path,
+    wanted: Sequence[str] = (),
     families: Sequence[str] = FAMILIES,
     opened: Callable[[str], Backbone] = lambda family: blank(family, "real"),
     size: Size = SIZE,
     progress: Progress = lambda done, of: None,
 ) -> list[Row]:
-    """One row a method, written to `path`: on how many families it runs, or says why not."""
-    methods = names()
+    """One row a method (all, if none are named), written to `path`: on how many families it runs, or says why not."""
+    methods = [get(name).name for name in wanted or names()]
     told: dict[str, list[tuple[bool | None, str]]] = {name: [] for name in methods}
     for number, family in enumerate(families):
         backbone = opened(family)

@@ -23,7 +23,7 @@ def run(
         list[str] | None,
         typer.Argument(
             help='Methods; left out, all. "core", "editing", "recognition": what is measured there beside claims; '
-            '"geometry": whether methods run on networks of the published shapes.'
+            '"geometry", alone or before methods: whether they run on networks of the published shapes.'
         ),
     ] = None,
     scenes: Annotated[int | None, typer.Option(help="Of each claim; left out, as many as it asks for.", min=2)] = None,
@@ -69,10 +69,10 @@ def run(
         rows = recognition_scores.score(
             evidence or RECOGNITION, backbone, scenes=scenes, quick=quick, progress=progress("measuring")
         )
-    elif names == ["geometry"]:
+    elif names and names[0] == "geometry":
         from innerlight.bench import geometry_scores
 
-        rows = geometry_scores.score(evidence or GEOMETRY, progress=progress("running"))
+        rows = geometry_scores.score(evidence or GEOMETRY, names[1:], progress=progress("running"))
     else:
         from innerlight.bench.claims import run_claims
         from innerlight.methods import get

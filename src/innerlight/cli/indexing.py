@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from innerlight.cli._model import Device, Json, Model, Precision, SizeText, Tokenizer, opened, sides
+from innerlight.cli._model import Device, Json, Learned, Model, Precision, SizeText, Tokenizer, opened, sides
 from innerlight.cli._shell import answer
 
 
@@ -24,6 +24,7 @@ def index(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    learned: Learned = None,
     json: Json = False,
 ) -> None:
     """Extract what `find` needs of every picture. May be stopped at any moment; the same line goes on, takes changed
@@ -32,7 +33,7 @@ def index(
     from innerlight.methods.indexing import IndexConfig
     from innerlight.methods.indexing import index as take_in
 
-    backbone = opened(model, device, dtype, tokenizer)
+    backbone = opened(model, device, dtype, tokenizer, learned)
     made = take_in(backbone, folder, output, IndexConfig(timestep, site, side), size=sides(size))
     _tell_left_out(made.failed)
     result = {
@@ -60,6 +61,7 @@ def find(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    learned: Learned = None,
     json: Json = False,
 ) -> None:
     """The pictures of an index that show this very thing, and where."""
@@ -67,7 +69,7 @@ def find(
     from innerlight.methods.indexing import find as look_for
 
     shown = mask_of(mask)
-    backbone = opened(model, device, dtype, tokenizer)
+    backbone = opened(model, device, dtype, tokenizer, learned)
     made, names = look_for(backbone, reference, store, mask=shown, word=word, count=count, approximate=approximate)
     _tell_left_out(made.recipe["left_out"])
     write_ranking(made, names, output, json)

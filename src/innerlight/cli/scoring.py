@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from innerlight.cli._model import Device, Json, Model, Precision, Seed, Tokenizer, opened
+from innerlight.cli._model import Device, Json, Learned, Model, Precision, Seed, Tokenizer, opened
 from innerlight.cli._shell import answer, progress
 from innerlight.types import InputError, NotFoundError
 
@@ -40,6 +40,7 @@ def score(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    learned: Learned = None,
     json: Json = False,
 ) -> None:
     """Score a method on a data set, with the protocol beside the number. Stopped and run again, it goes on."""
@@ -62,7 +63,7 @@ def score(
     items = opener(folder, **options)
     if not len(items):
         raise InputError(f"{items.name} ({items.split}) in {folder} has no items")
-    backbone = opened(model, device, dtype, tokenizer)
+    backbone = opened(model, device, dtype, tokenizer, learned)
     report = data.score_set(
         backbone, chosen, config, items, data.PROTOCOLS[rule], output, limit=limit, seed=seed, progress=progress(rule)
     )

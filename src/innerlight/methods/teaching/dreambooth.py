@@ -23,6 +23,7 @@ from innerlight.tuning.subjects import NAME, subject_parts
 from innerlight.tuning.taught import Taught, teach_weights
 
 STEPS, RATE = 800, 5e-6  # of the released script with prior preservation, for Stable Diffusion
+PRIOR = 64  # pictures of a class, in its claims
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]]:
     own = {"report": 0, "seed": seed, "run": Run(progress=False)}
     models = {"the best caption": (backbone, asked.words)}
     for arm, weight in (("method", 1.0), ("without prior preservation", 0.0)):
-        taught = dreambooth(backbone, asked.shots, NAME, asked.like, DreamboothConfig(batch=8, weight=weight), **own)
+        taught = dreambooth(
+            backbone, asked.shots, NAME, asked.like, DreamboothConfig(batch=8, weight=weight, prior=PRIOR), **own
+        )
         models[arm] = taught.backbone, f"a {taught.name}"
     return {
         arm: {
