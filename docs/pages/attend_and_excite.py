@@ -77,7 +77,8 @@ print(f"source and picture {rows[False]}, with a gradient {rows[True]}")
 # Limits
 # ------
 #
-# A cell that looks at a word is not yet a thing: what the model cannot draw does not appear.
+# A cell that looks at a word is not yet a thing: above, both words are looked at more, and what
+# came of it is neither a horse nor a star. What the model cannot draw does not appear.
 #
 # The authors multiply attention by 100 before the softmax over words. On the model that ships one
 # word is looked at more than all others nearly everywhere, by a tenth or so, and e to the tenth is

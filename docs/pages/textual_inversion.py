@@ -37,6 +37,10 @@ drawn = innerlight.generate(known, prompts, seed=[1, 2, 3, 1], run=quiet)
 viz.grid(drawn.images, prompts, columns=4)
 
 # %%
+# On this small model one vector does not carry it: the word still draws the red and blue balloons
+# that it began as, a little changed. :doc:`DreamBooth <dreambooth>` shows what a LoRA makes of the
+# same pictures. On Stable Diffusion the same lines learn for 3000 steps.
+#
 # A word like any other
 # ---------------------
 #
