@@ -40,11 +40,7 @@ drawn = [
     innerlight.generate(one, prompts, seed=[1, 2, 3], run=quiet).images
     for one in rows.values()
 ]
-viz.grid(
-    [shots[0], *(image for images in drawn for image in images)][1:],
-    prompts * 3,
-    columns=3,
-)
+viz.grid([image for images in drawn for image in images], prompts * 3, columns=3)
 
 # %%
 # Each row is drawn from the same noise: before, at half the strength, and taught.

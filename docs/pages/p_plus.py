@@ -46,7 +46,7 @@ source, target = "a castle on the grass", f"a {name}"
 middle, made = 4, []
 widths = [0, 1, 3, 5]
 for width in widths:
-    config = StyleMixingConfig(first=middle - width + 1, last=min(middle + width, 12))
+    config = StyleMixingConfig(first=middle - width + 1, last=middle + width)
     made.append(style_mixing(known, source, target, config, seed=3, run=quiet))
 viz.grid(
     [made[0].sources[0], *(one.images[0] for one in made)],

@@ -63,7 +63,7 @@ viz.grid(
 told = {
     "as it is": {},
     "red muted": {"fade": {"red": 0.0}},
-    "red and all behind it muted": {"fade": {"red": 0.0, "horse": 0.0, "pads": 0.0}},
+    "red, horse and pads muted": {"fade": {"red": 0.0, "horse": 0.0, "pads": 0.0}},
     "without pads": {"without": ("pads",)},
     "without its beginning": {"without": ("bos",), "fade": {"bos": 0.0}},
 }
