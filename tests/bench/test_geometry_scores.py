@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from innerlight.backbones import blank
+from innerlight.backbones import Backbone, blank
 from innerlight.bench import geometry_scores
-from innerlight.bench.evidence import faults, read_rows
+from innerlight.bench.evidence import Row, faults, read_rows
 from innerlight.bench.geometry_scores import FAMILIES, FEW
 from innerlight.methods import get, names
 from innerlight.types import InputError
@@ -19,12 +20,20 @@ SIZE = (64, 96)
 
 
 def test_every_method_runs_on_every_family(tmp_path: Path):
-    rows = geometry_scores.score(tmp_path / "rows.json", opened=lambda family: blank(family, "tiny"), size=SIZE)
+    def score(opened: Callable[[str], Backbone]) -> list[Row]:
+        return geometry_scores.score(tmp_path / "rows.json", tmp_path, opened=opened, size=SIZE)
+
+    rows = score(lambda family: blank(family, "tiny"))
     assert [row.id for row in rows] == [f"{name}.geometry" for name in names()]
     assert all(row.holds for row in rows), [row.note for row in rows if not row.holds]
     assert read_rows(tmp_path / "rows.json") == sorted(rows, key=lambda row: row.id)
     assert not faults(rows)
     assert set(FEW) <= set(names())
+
+    def again(family: str) -> Backbone:
+        raise AssertionError(f"everything was tried on {family}")
+
+    assert [row.note for row in score(again)] == [row.note for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -39,8 +48,10 @@ def test_a_refusal_is_told_with_its_reason_and_a_failure_does_not_hold(
 
     monkeypatch.setattr(geometry_scores, "get", lambda name: replace(get(name), function=broken))
     (row,) = geometry_scores.score(
-        tmp_path / "rows.json", ["dift"], ["sd15"], lambda family: blank(family, "tiny"), SIZE
+        tmp_path / "rows.json", tmp_path, ["dift"], ["sd15"], lambda family: blank(family, "tiny"), SIZE
     )
     assert row.holds == holds
     assert told in row.note
+    (kept,) = tmp_path.glob("dift.geometry-*")
+    assert (len(kept.read_text().splitlines()) == 2) == holds  # what failed is not kept: it is tried again
     assert FAMILIES == ("sd15", "sd21", "sdxl")

@@ -99,8 +99,8 @@ FITS = (
         "embedding_correspondence_rate", (0.0023756, 0.01, 0.03, 0.1),
         _points("embedding_correspondence", 3, steps=60, restarts=2), 6,
     ),
-    Fit("attend_and_excite_temperature", (100.0, 30.0, 10.0, 3.0), _present, 24),
-    Fit("attend_and_excite_scale", (20.0, 5.0, 80.0, 320.0), _present, 24),
+    Fit("attend_and_excite_temperature", (100.0, 30.0, 10.0, 3.0), _present, 100),
+    Fit("attend_and_excite_scale", (20.0, 5.0, 80.0), _present, 100),
 )  # fmt: skip
 
 

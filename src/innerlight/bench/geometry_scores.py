@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from innerlight.backbones import Backbone, Size, blank
+from innerlight.bench.claims import journal, source_hash
 from innerlight.bench.evidence import Row, measured, write_rows
+from innerlight.files import Manifest
 from innerlight.methods import get, names
 from innerlight.sampling import Run
 from innerlight.types import InnerlightError
@@ -41,20 +43,34 @@ Progress = Callable[[int, int], None]
 
 def score(
     path: Path,
+    folder: Path,
     wanted: Sequence[str] = (),
     families: Sequence[str] = FAMILIES,
     opened: Callable[[str], Backbone] = lambda family: blank(family, "real"),
     size: Size = SIZE,
     progress: Progress = lambda done, of: None,
 ) -> list[Row]:
-    """One row a method (all, if none are named), written to `path`: on how many families it runs, or says why not."""
+    """One row a method (all, if none are named), written to `path`: on how many families it runs, or says why not.
+
+    What ran or refused is kept in `folder`, by method and family: as long as a method's text is the same it is not
+    tried again.
+    """
     methods = [get(name).name for name in wanted or names()]
     told: dict[str, list[tuple[bool | None, str]]] = {name: [] for name in methods}
     for number, family in enumerate(families):
-        backbone = opened(family)
+        backbone: Backbone | None = None  # none is made where everything was tried
         for done, name in enumerate(methods):
             progress(number * len(methods) + done, len(families) * len(methods))
-            told[name].append(_tried(backbone, family, name, size))
+            with _kept(folder, name, size) as kept:
+                if kept.done(family):
+                    result = kept.result(family)
+                    told[name].append((result["fine"], result["what"]))
+                    continue
+                backbone = backbone or opened(family)
+                fine, what = _tried(backbone, family, name, size)
+                if fine is not False:  # what failed is tried again
+                    kept.record(family, fine=fine, what=what)
+                told[name].append((fine, what))
         del backbone  # before the next is made: together they may not fit
     height, width = size
     rows = [
@@ -68,6 +84,12 @@ def score(
     ]  # fmt: skip
     write_rows(path, rows)
     return rows
+
+
+def _kept(folder: Path, name: str, size: Size) -> Manifest:
+    """By family, what came of a method."""
+    settings = {"method": source_hash(get(name)), "size": list(size), "settings": FEW.get(name, {})}
+    return journal(folder, f"{name}.geometry", "geometry", settings)
 
 
 def _tried(backbone: Backbone, family: str, name: str, size: Size) -> tuple[bool | None, str]:

@@ -72,7 +72,7 @@ def run(
     elif names and names[0] == "geometry":
         from innerlight.bench import geometry_scores
 
-        rows = geometry_scores.score(evidence or GEOMETRY, names[1:], progress=progress("running"))
+        rows = geometry_scores.score(evidence or GEOMETRY, output, names[1:], progress=progress("running"))
     else:
         from innerlight.bench.claims import run_claims
         from innerlight.methods import get
