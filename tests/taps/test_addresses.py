@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from passes import ATTENTION, FEATURES, PLACES, Pass, a_pass, own, traces
+from torch import Tensor
 
 from innerlight.backbones import Backbone
 from innerlight.taps import Heads, Moment, Read, Rows, Site, Sites, TapError, Write, always, main_passes, tapped
@@ -305,6 +307,20 @@ def test_heads_that_do_not_fit_are_refused(small: Pass, part: str):
 
     with pytest.raises(TapError, match="the bank of heads must give q, k, v of shapes"):
         small.run(Write("mid.*.0.self", "heads", change, rows="cond", name="the bank"))
+
+
+def test_a_mapper_that_does_not_fit_is_refused(small: Pass):
+    def write(mapper: Tensor) -> Write:
+        return Write(
+            "mid.*.0.text", "heads", lambda view: replace(view.own, mapper=mapper), rows="cond", name="the map"
+        )
+
+    with pytest.raises(
+        TapError, match=r"the map of heads must give a mapper of shape \(2, 1, 77, 77\), but gave \(77, 77\)"
+    ):
+        small.run(write(torch.eye(77)))
+    with pytest.raises(TapError, match="the map gave is finite"):
+        small.run(write(torch.full((2, 1, 77, 77), torch.nan)))
 
 
 @pytest.mark.parametrize("what", ["context", "key_context", "value_context"])

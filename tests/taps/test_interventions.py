@@ -123,6 +123,43 @@ def test_pw_text_maps_of_the_source_with_values_of_the_target(once: Pass):
     check(once, replaced, swapped)
 
 
+def test_pw_a_mapper_between_words_is_the_map_times_it(once: Pass):
+    """(P M) V = P (M V): the fused kernel on mapped values; who reads the map sees it mapped, its rows alone."""
+    keys = once.context.states.shape[1]
+    mapper = torch.rand(2, 1, keys, keys, generator=torch.Generator().manual_seed(0))
+    fused = Write(
+        TEXT, "heads", lambda view: Heads(view[SOURCE].q, view[SOURCE].k, view.own.v, mapper=mapper), rows=TARGET
+    )
+    opened = Write(TEXT, "probabilities", lambda view: view[SOURCE] @ mapper, rows=TARGET, sees=SOURCE)
+    check(once, fused, opened)
+    reads = [Read(TEXT, "probabilities", rows) for rows in (SOURCE, TARGET)]
+    (_, mapped), (_, written) = once.run(fused, *reads), once.run(opened, *reads)
+    assert mapped[reads[0]].keys() == written[reads[0]].keys()
+    for read in reads:
+        for name, value in mapped[read].items():
+            assert torch.allclose(value, written[read][name], atol=1e-5), (read.rows, name)
+
+
+def test_pw_a_mapper_serves_rows_that_share_a_map(once: Pass):
+    keys = once.context.states.shape[1]
+    mapper = torch.rand(1, 1, keys, keys, generator=torch.Generator().manual_seed(0))
+
+    def first(view: Any) -> Heads:
+        return Heads(view.own.q[:1], view.own.k[:1], view.own.v, mapper=mapper)
+
+    def each(view: Any) -> Heads:
+        return Heads(
+            *(part[:1].expand_as(part) for part in (view.own.q, view.own.k)),
+            view.own.v,
+            mapper=mapper.expand(2, -1, -1, -1),
+        )
+
+    check(once, Write(TEXT, "heads", first, rows=TARGET), Write(TEXT, "heads", each, rows=TARGET))
+    maps = Read(TEXT, "probabilities", TARGET)
+    (_, shared), (_, own) = (once.run(Write(TEXT, "heads", one, rows=TARGET), maps) for one in (first, each))
+    assert all(torch.allclose(value, own[maps][name], atol=1e-5) for name, value in shared[maps].items())
+
+
 def test_pw_a_word_reweighted(once: Pass):
     """A column times c, without renormalising, is what c - 1 of its value adds."""
 

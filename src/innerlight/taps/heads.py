@@ -17,7 +17,8 @@ Change = Callable[[Tensor, slice], Tensor]  # (rows, heads, chunk, keys) of the 
 class Heads:
     """q (rows, heads, queries, d), k and v (rows, heads, keys, d), after projection, normalisation, rotation.
 
-    `bias` is added to the logits. If q and k have one row and v has many, all share its probabilities.
+    `bias` is added to the logits; probabilities times `mapper` are what mixes the values. If q and k have one row and v
+    has many, all share its probabilities.
     """
 
     q: Tensor
@@ -25,17 +26,21 @@ class Heads:
     v: Tensor
     bias: Tensor | None = None
     scale: float | None = None  # None: 1 / sqrt(d)
+    mapper: Tensor | None = None  # (rows of q, 1, keys, keys); None: the identity
 
     def take(self, rows: Sequence[int] | slice) -> Heads:
         """Some of the rows, each with a q and k of its own; a slice is no copy."""
         if self.shared:
-            q, k = (part.expand(len(self.v), -1, -1, -1) for part in (self.q, self.k))
-            return replace(self, q=q, k=k).take(rows)
+            q, k, mapper = (
+                part if part is None else part.expand(len(self.v), -1, -1, -1) for part in (self.q, self.k, self.mapper)
+            )
+            return replace(self, q=q, k=k, mapper=mapper).take(rows)
         wanted = rows if isinstance(rows, slice) else list(rows)
         bias = self.bias
         if bias is not None and bias.ndim == 4 and bias.shape[0] == self.v.shape[0]:
             bias = bias[wanted]
-        return replace(self, q=self.q[wanted], k=self.k[wanted], v=self.v[wanted], bias=bias)
+        mapper = None if self.mapper is None else self.mapper[wanted]
+        return replace(self, q=self.q[wanted], k=self.k[wanted], v=self.v[wanted], bias=bias, mapper=mapper)
 
     @property
     def shared(self) -> bool:
@@ -58,6 +63,11 @@ class Heads:
         bias = self.bias if self.bias.shape[-2] == 1 else self.bias[..., queries, :]
         return found.masked_fill(~bias, -torch.inf) if bias.dtype == torch.bool else found + bias.float()
 
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """(rows, heads, chunk, keys): over keys, or what the mapper makes of that."""
+        found = logits.softmax(-1)
+        return found if self.mapper is None else found @ self.mapper.to(found.dtype)
+
     def mix(self, probabilities: Tensor, queries: slice) -> Tensor:
         """(rows of v, heads, chunk, d): values mixed by probabilities."""
         del queries
@@ -72,5 +82,6 @@ class Heads:
 def attend(heads: Heads, fused: Callable[..., Tensor]) -> Tensor:
     """The attention's result (rows, heads, queries, d), by the fused kernel wherever it can do it."""
     if heads.shared:
-        return torch.cat([heads.mix(heads.logits(c).softmax(-1), c) for c in heads.chunks()], dim=2)
-    return fused(heads.q, heads.k, heads.v, attn_mask=heads.bias, dropout_p=0.0, is_causal=False, scale=heads.scale)
+        return torch.cat([heads.mix(heads.probabilities(heads.logits(c)), c) for c in heads.chunks()], dim=2)
+    v = heads.v if heads.mapper is None else heads.mapper.to(heads.v.dtype) @ heads.v  # (p m) v = p (m v)
+    return fused(heads.q, heads.k, v, attn_mask=heads.bias, dropout_p=0.0, is_causal=False, scale=heads.scale)

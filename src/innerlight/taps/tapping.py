@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -323,5 +323,5 @@ def _finite(values: Tensor) -> bool:
 
 def _detached(value: Any) -> Any:
     if isinstance(value, Heads):
-        return Heads(value.q.detach(), value.k.detach(), value.v.detach(), value.bias, value.scale)
+        return replace(value, q=value.q.detach(), k=value.k.detach(), v=value.v.detach())
     return value.detach()

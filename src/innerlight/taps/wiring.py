@@ -329,20 +329,22 @@ class _Inside(TorchFunctionMode):
             )
             for tap, item, rows in reads
         }
+        changing = [present.index(row) for row in written]
+        values = here if written == list(present) else here.take(changing)
         mixed: list[Tensor] = []
         for queries in here.chunks():
             logits = _rewritten(opened, "logits", here.logits(queries), present, self.site, moment, queries)
-            chunk = _rewritten(opened, "probabilities", logits.softmax(-1), present, self.site, moment, queries)
+            chunk = _rewritten(opened, "probabilities", here.probabilities(logits), present, self.site, moment, queries)
             for _, item, rows in reads:
                 own = chunk if rows == present else chunk[[present.index(row) for row in rows]]
                 kept[item].add(own, queries)
             if written:
-                mixed.append(here.mix(chunk, queries))
+                mixed.append(values.mix(chunk if values is here else chunk[changing], queries))
         for tap, item, _ in reads:
             tap.add(item, self.site, kept[item].value(), moment)
         if not written:
             return out
-        replaced = torch.cat(mixed, dim=2)[[present.index(row) for row in written]]
+        replaced = torch.cat(mixed, dim=2)
         if not torch.isfinite(replaced).all():
             raise TapError(f"step {moment.step}, {self.site.name}: attention is not finite after a write to it")
         return out.index_copy(0, torch.tensor(written, device=out.device), replaced.to(out.dtype))
@@ -469,7 +471,15 @@ def _check_heads(changed: Any, view: View, write: Write) -> None:
         raise TapError(
             f"{view.site.name}: {write.name} of heads must give q, k, v of shapes {expected}, but gave {shapes}"
         )
-    if not all(torch.isfinite(part.detach()).all() for part in (changed.q, changed.k, changed.v)):
+    parts = [changed.q, changed.k, changed.v]
+    if changed.mapper is not None:
+        parts.append(changed.mapper)
+        if changed.mapper.shape != (shared, 1, keys, keys):
+            raise TapError(
+                f"{view.site.name}: {write.name} of heads must give a mapper of shape {(shared, 1, keys, keys)}, but "
+                f"gave {tuple(changed.mapper.shape)}"
+            )
+    if not all(torch.isfinite(part.detach()).all() for part in parts):
         raise TapError(f"step {view.moment.step}, {view.site.name}: not all that {write.name} gave is finite")
 
 
@@ -522,7 +532,12 @@ def _put(into: Heads, own: tuple[int, ...], changed: Heads) -> Heads:
         whole if _lies_in(part, whole, own) else whole.index_copy(0, at, part.to(whole.dtype))
         for whole, part in ((into.q, changed.q), (into.k, changed.k), (into.v, changed.v))
     )
-    return Heads(q, k, v, into.bias, into.scale)
+    mapper = into.mapper
+    if changed.mapper is not None:
+        if mapper is None:
+            mapper = torch.eye(k.shape[2], dtype=k.dtype, device=k.device).expand(len(k), 1, -1, -1)
+        mapper = mapper.index_copy(0, at, changed.mapper.to(mapper.dtype))
+    return Heads(q, k, v, into.bias, into.scale, mapper)
 
 
 def _lies_in(part: Tensor, whole: Tensor, own: tuple[int, ...]) -> bool:

@@ -197,15 +197,23 @@ def _text_writes(case: Case, alignments: Sequence[Alignment], config: PromptToPr
     if not last:
         return []
     weights = torch.stack([_weights(case, k, config) for k in range(len(case))])
-    same = all(one.identity for one in alignments) and bool((weights == 1).all()) and bool((windows == last).all())
-    if same and not config.renormalise:
-        # the source's map itself is the fused kernel on its queries and keys
-        return [_looking_alike("*.text", config.cross, "words look where the source's do")]
-    mapper = torch.stack([one.mapper for one in alignments])[:, None].to(case.backbone.device)  # (n, 1, tokens, tokens)
-    kept, weights, windows = (
-        values[:, None, None].to(case.backbone.device)
-        for values in (torch.stack([one.kept for one in alignments]), weights, windows)
+    mapper, kept, weights, windows = (
+        values.to(case.backbone.device)
+        for values in (
+            torch.stack([one.mapper for one in alignments])[:, None],  # (n, 1, tokens, tokens)
+            torch.stack([one.kept for one in alignments])[:, None, None],
+            weights[:, None, None],
+            windows[:, None, None],
+        )
     )
+    if bool(kept.all()) and bool((windows == last).all()) and not config.renormalise:
+        # nothing of the target's own map: the fused kernel, on the source's queries and keys
+        same = all(one.identity for one in alignments) and bool((weights == 1).all())
+        return [
+            _looking_alike(
+                "*.text", config.cross, "words look where the source's do", None if same else mapper * weights
+            )
+        ]
 
     def change(view: View) -> Tensor:
         own, source = view.own, view[f"{SOURCE}.cond"]  # (n, heads, queries, tokens)
@@ -253,12 +261,12 @@ def _self_writes(case: Case, config: PromptToPromptConfig) -> list[Write]:
     return [_looking_alike(sites, config.self_maps, "cells look where the source's do")]
 
 
-def _looking_alike(sites: str | Sequence[str], share: float, name: str) -> Write:
-    """The source's map with the target's values: its queries and keys."""
+def _looking_alike(sites: str | Sequence[str], share: float, name: str, mapper: Tensor | None = None) -> Write:
+    """The source's map, its keys handed over by `mapper`, with the target's values: its queries and keys."""
 
     def change(view: View) -> Heads:
         source = view[f"{SOURCE}.cond"]
-        return Heads(source.q, source.k, view.own.v, view.own.bias, view.own.scale)
+        return Heads(source.q, source.k, view.own.v, view.own.bias, view.own.scale, mapper)
 
     return Write(sites, "heads", change, rows=f"{TARGET}.cond", when=until(share), name=name)
 
