@@ -178,7 +178,7 @@ class Tap:
 
     def add(self, read: Read, site: Site, value: Any, moment: Moment) -> None:
         """Keep `value`, found at `site`; or the total itself, to which it was added."""
-        if not all(_finite(part) for part in _tensors(value)):
+        if not all(finite(part) for part in _tensors(value)):
             raise TapError(f"step {moment.step}, {site.name}: not all of {read.what} is finite; try float32")
         key = _key(read, site, moment)
         kept = self._kept[read]
@@ -316,7 +316,7 @@ def _tensors(value: Any) -> tuple[Tensor, ...]:
     return (value.q, value.k, value.v) if isinstance(value, Heads) else (value,)
 
 
-def _finite(values: Tensor) -> bool:
+def finite(values: Tensor) -> bool:
     """Are all of them? By the ends alone, which pass a nan on and need no second copy of the values."""
     return all(torch.isfinite(end) for end in torch.aminmax(values.detach()))
 

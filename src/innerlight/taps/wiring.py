@@ -30,6 +30,7 @@ from innerlight.taps.tapping import (
     TapError,
     View,
     Write,
+    finite,
     open_taps,
     rows_of,
 )
@@ -345,7 +346,7 @@ class _Inside(TorchFunctionMode):
         if not written:
             return out
         replaced = torch.cat(mixed, dim=2)
-        if not torch.isfinite(replaced).all():
+        if not finite(replaced):
             raise TapError(f"step {moment.step}, {self.site.name}: attention is not finite after a write to it")
         return out.index_copy(0, torch.tensor(written, device=out.device), replaced.to(out.dtype))
 
@@ -454,7 +455,7 @@ def _check_tensor(changed: Any, view: View, write: Write) -> None:
     if found != expected:
         raise TapError(f"{view.site.name}: {write.name} of {write.what} must give shape {expected}, but gave {found}")
     # logits may be infinite, and what comes of them is looked at when they are mixed
-    if write.what not in OPENED and not torch.isfinite(changed.detach()).all():
+    if write.what not in OPENED and not finite(changed):
         raise TapError(f"step {view.moment.step}, {view.site.name}: not all that {write.name} gave is finite")
 
 
@@ -479,7 +480,7 @@ def _check_heads(changed: Any, view: View, write: Write) -> None:
                 f"{view.site.name}: {write.name} of heads must give a mapper of shape {(shared, 1, keys, keys)}, but "
                 f"gave {tuple(changed.mapper.shape)}"
             )
-    if not all(torch.isfinite(part.detach()).all() for part in parts):
+    if not all(finite(part) for part in parts):
         raise TapError(f"step {view.moment.step}, {view.site.name}: not all that {write.name} gave is finite")
 
 
