@@ -22,8 +22,8 @@ def run(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help='Methods; left out, all. "core", "editing", "recognition": what is measured there beside claims; '
-            '"geometry", alone or before methods: whether they run on networks of the published shapes.'
+            help='Methods; left out, all. "core", "editing", "recognition", "teaching": what is measured there beside '
+            'claims; "geometry", alone or before methods: whether they run on networks of the published shapes.'
         ),
     ] = None,
     scenes: Annotated[int | None, typer.Option(help="Of each claim; left out, as many as it asks for.", min=2)] = None,
@@ -69,6 +69,11 @@ def run(
         rows = recognition_scores.score(
             evidence or RECOGNITION, backbone, scenes=scenes, quick=quick, progress=progress("measuring")
         )
+    elif names == ["teaching"]:
+        from innerlight.bench import teaching_scores
+
+        backbone = opened(model, device, dtype, tokenizer)
+        rows = teaching_scores.score(evidence or TABLES["teaching"], backbone, progress=progress("measuring"))
     elif names and names[0] == "geometry":
         from innerlight.bench import geometry_scores
 

@@ -48,6 +48,17 @@ class Concept:
         """The same of what a model draws of a prompt."""
         return self.kept(generate(backbone, [prompt] * DRAWN, seed=seed, run=Run(progress=False)).images)
 
+    def elsewhere(self, backbone: Backbone, name: str, seed: int) -> float:
+        """Share of pictures of a word somewhere else, in each setting as often, that show that setting."""
+        asked: list[str] = []
+        for setting in SETTINGS:
+            told = caption(replace(self.alone.scene, setting=setting), "short", say=[(0, "noun"), (None, "setting")])
+            noun = next(span for span in told.spans if span.role == "noun")
+            asked += [f"a {name}{told.text[noun.end :]}"] * max(1, DRAWN // len(SETTINGS))
+        made = generate(backbone, asked, seed=seed, run=Run(progress=False)).images
+        settings = np.repeat(SETTINGS, len(asked) // len(SETTINGS))
+        return float(np.mean(np.array(settings_shown(made)) == settings))
+
     def _shown(self, seen: Parsed) -> bool:
         (region,) = regions_of(self.alone, dict(seen.maps))
         return region is not None and all(region.shows(role, self.look) for role in self.unnamed)
