@@ -93,6 +93,15 @@ def test_a_folder_without_permission_is_a_write_error(tmp_path: Path):
         write_text("new", tmp_path / "a.txt")
 
 
+def test_a_writer_that_replaces_the_temporary_does_not_decide_who_may_read(tmp_path: Path):
+    with atomic_path(tmp_path / "a.txt") as temporary:
+        (tmp_path / "own").write_text("a")
+        (tmp_path / "own").chmod(0o600)
+        (tmp_path / "own").replace(temporary)
+    (tmp_path / "b.txt").touch()
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode
+
+
 def test_permissions_follow_the_umask_or_the_old_file(tmp_path: Path):
     mask = os.umask(0o027)
     try:

@@ -55,6 +55,16 @@ def test_noise_on_the_way_is_drawn_for_each_picture(small: Backbone, rule: Calla
     assert torch.allclose(alone[0], together[1], atol=1e-4)
 
 
+def test_latents_alone_are_the_same(small: Backbone, monkeypatch: pytest.MonkeyPatch):
+    pictures = generate(small, ["a cat", "a dog"], steps=2, seed=4)
+    monkeypatch.setattr(small.vae, "decode", None)
+    alone = generate(small, ["a cat", "a dog"], steps=2, seed=4, decode=False)
+    assert torch.equal(alone.latents, pictures.latents)
+    assert alone.images == []
+    assert alone._repr_png_() is None
+    assert alone.recipe == pictures.recipe
+
+
 def test_given_latents_stand_in_for_the_noise(small: Backbone):
     start = draw(generators_of([4, 5, 6]), (4, 16, 24))
     assert torch.equal(latents(small, latents=start, seed=99), latents(small, seed=4))

@@ -50,7 +50,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = _writable_target(path)
     temporary = _new_temporary(target)
     try:
+        mode = temporary.stat().st_mode
         yield temporary
+        temporary.chmod(mode)  # safetensors puts a file of its own there, which only its owner may read
         _sync(temporary)
         temporary.replace(target)
     except InnerlightError:

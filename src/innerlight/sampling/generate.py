@@ -36,9 +36,9 @@ class Generated:
     seeds: tuple[int, ...]
     recipe: Mapping[str, Any]
 
-    def _repr_png_(self) -> bytes:
+    def _repr_png_(self) -> bytes | None:
         """In a notebook: the pictures side by side."""
-        return strip_png(self.images)
+        return strip_png(self.images) if self.images else None
 
 
 def generate(
@@ -53,11 +53,13 @@ def generate(
     stepper: Stepper | None = None,
     latents: Tensor | None = None,
     after: Sequence[Listener] = (),
+    decode: bool = True,
     run: Run | None = None,
 ) -> Generated:
     """One picture a prompt, of `size` (rows, columns); picture k has seed `seed + k`, or its own of a list.
 
     `stepper` stands in for deterministic DDIM of `steps`; `latents` (n, c, h, w) for the noise drawn from the seeds.
+    Without `decode` there are latents, and no pictures.
     """
     texts = prompts_of(prompts)
     cells = backbone.latent_size(size)
@@ -73,7 +75,7 @@ def generate(
     done = run_steps(backbone, rule, {ONLY: start}, rows, terms, {ONLY: generators}, after=after, run=run)[ONLY]
     shape = tuple(int(side) for side in size or backbone.size)
     recipe = recipe_of(backbone, "generate", texts, seeds, rule, terms, negative=negative, size=shape)
-    return Generated(backbone.decode(done), done, seeds, recipe)
+    return Generated(backbone.decode(done) if decode else [], done, seeds, recipe)
 
 
 def from_image(

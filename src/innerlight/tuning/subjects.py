@@ -59,7 +59,8 @@ def class_shots(
     with run.bar("drawing the class", count) as advance:
         for start in range(0, count, TOGETHER):
             prompts = [f"a {like}"] * min(TOGETHER, count - start)
-            made = generate(backbone, prompts, seed=seed + start, size=size, run=replace(run, progress=False))
+            quiet = replace(run, progress=False)
+            made = generate(backbone, prompts, seed=seed + start, size=size, decode=False, run=quiet)
             latents.append(made.latents)
             for _ in prompts:
                 advance()
