@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from innerlight.bench.evidence import Row, measured
 from innerlight.files import read_label_map, read_recipe
 from innerlight.sampling import Inversion
 
@@ -82,6 +85,24 @@ def test_claims_are_run(run, model: str):
     assert {row["id"] for row in rows} == {"daam.iou", "daam.iou_over_random_token"}
     assert Path("rows.json").exists()
     assert len(list(Path("raw").iterdir())) >= 1
+
+
+@pytest.mark.parametrize("what", ["core", "editing", "recognition", "teaching", "geometry"])
+def test_what_is_measured_beside_claims_has_a_table_of_its_own(run, model: str, what: str, monkeypatch):
+    scores = importlib.import_module(f"innerlight.bench.{what}_scores")
+    asked: list[Path] = []
+
+    def score(path: Path, *given: Any, **more: Any) -> list[Row]:
+        asked.append(path)
+        return [measured(f"{what}.one", 1.0, 2.0, ">=", n=1, command="innerlight bench")]
+
+    monkeypatch.setattr(scores, "score", score)
+    code, out, _ = run("bench", what, "-m", model, "--json", "--strict")
+    assert code == 1  # the row does not hold
+    assert [row["id"] for row in json.loads(out)["rows"]] == [f"{what}.one"]
+    assert asked == [Path(f"evidence/{what}.json")]
+    code, out, err = run("bench", what, "other", "-m", model)
+    assert what == "geometry" or (code == 2 and f"no method '{what}'" in err)
 
 
 @pytest.mark.parametrize("words", [["--help"], ["methods"]])

@@ -43,7 +43,8 @@ drawn = [
 viz.grid([image for images in drawn for image in images], prompts * 3, columns=3)
 
 # %%
-# Each row is drawn from the same noise: before, at half the strength, and taught.
+# Each row is drawn from the same noise: before, at half the strength, and taught. The class itself
+# has turned yellow too: without a `weight` this LoRA learned only from pictures of the thing.
 #
 # All weights
 # -----------
