@@ -60,23 +60,27 @@ def run_claims(
 
 def source_hash(method: Method) -> str:
     """Of the method's own file, and of those in which its tasks and rivals stand: another text, other scores."""
-    own = Path(inspect.getfile(method.function))
-    total = hashlib.sha256(own.read_bytes())
-    for module in sorted(_scored_by(own, f"innerlight.methods.{method.family}._")):
+    return hash_of(Path(inspect.getfile(method.function)), f"innerlight.methods.{method.family}._")
+
+
+def hash_of(path: Path, *private: str) -> str:
+    """Of a module's text and of those it imports from `embedded`, or under the prefixes `private`."""
+    total = hashlib.sha256(path.read_bytes())
+    for module in sorted(_scored_by(path, *private)):
         total.update(Path(inspect.getfile(importlib.import_module(module))).read_bytes())
     return total.hexdigest()[:12]
 
 
-def _scored_by(path: Path, private: str) -> set[str]:
+def _scored_by(path: Path, *private: str) -> set[str]:
     """The modules that a method's file imports from `embedded`, and of its family's own."""
     nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     names = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
-    found = {name for name in names if name.startswith(("innerlight.embedded.", private))}
+    found = {name for name in names if name.startswith(("innerlight.embedded.", *private))}
     more = {
         name
         for module in found
         if module.startswith(private)
-        for name in _scored_by(Path(inspect.getfile(importlib.import_module(module))), private)
+        for name in _scored_by(Path(inspect.getfile(importlib.import_module(module))), *private)
     }
     return found | more
 
@@ -88,13 +92,14 @@ def judge_hash() -> str:
 
 def settings_of(calibration: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:
     """What a model's calibration says of some methods, and of all alike: not what belongs to other methods."""
-    known = sorted(names(), key=len, reverse=True)  # pdm_voting_threshold is not a setting of pdm
-
-    def owner(key: str) -> str | None:
-        return next((name for name in known if key.startswith(f"{name}_")), None)
-
     told = {key: value for key, value in calibration.items() if key not in ("vocabulary", "fitted")}
     return {key: value for key, value in told.items() if owner(key) in (None, *wanted)}
+
+
+def owner(key: str) -> str | None:
+    """The method that a setting of a model belongs to; None: to all."""
+    known = sorted(names(), key=len, reverse=True)  # pdm_voting_threshold is not a setting of pdm
+    return next((name for name in known if key.startswith(f"{name}_")), None)
 
 
 def journal(folder: Path, id: str, task: str, settings: Mapping[str, Any]) -> Manifest:

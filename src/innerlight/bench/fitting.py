@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from innerlight.backbones import Backbone
+from innerlight.bench.claims import hash_of, journal, judge_hash, owner, settings_of, source_hash
 from innerlight.embedded.edits import parsed
 from innerlight.embedded.oracle import regions_of
 from innerlight.embedded.recognition import best_segments, drawing, hunt, pair
@@ -104,9 +106,13 @@ FITS = (
 )  # fmt: skip
 
 
-def fit(backbone: Backbone, keys: Sequence[str] = (), progress: Progress = lambda done, of: None) -> dict[str, Any]:
+def fit(
+    backbone: Backbone, keys: Sequence[str] = (), *, folder: Path, progress: Progress = lambda done, of: None
+) -> dict[str, Any]:
     """The best value of each setting, or of those named, and under "fitted" what each value gave; a setting is fitted
     with those before it in place.
+
+    Scores are kept in `folder`, as those of claims are.
     """
     known = [one.key for one in FITS]
     if unknown := sorted(set(keys) - set(known)):
@@ -119,8 +125,8 @@ def fit(backbone: Backbone, keys: Sequence[str] = (), progress: Progress = lambd
         for value in one.values:
             tried = replace(backbone, calibration={**backbone.calibration, **found, one.key: value})
             scores = []
-            for seed in range(DEVELOPMENT, DEVELOPMENT + one.scenes):
-                scores.append(one.score(tried, seed))
+            for score in _scores(one, tried, folder):
+                scores.append(score)
                 done += 1
                 progress(done, total)
             means[value] = float(np.mean([score for score in scores if score is not None]))
@@ -129,3 +135,19 @@ def fit(backbone: Backbone, keys: Sequence[str] = (), progress: Progress = lambd
         seeds = f"{DEVELOPMENT}..{DEVELOPMENT + one.scenes - 1}"
         found["fitted"][one.key] = {**told, "seeds": seeds}
     return found
+
+
+def _scores(one: Fit, tried: Backbone, folder: Path) -> Iterator[float | None]:
+    """Of a model with one value, scene by scene."""
+    method = owner(one.key)
+    settings = {
+        "setting": one.key, "model": tried.hash, "judge": judge_hash(), "scores": hash_of(Path(__file__)),
+        "method": source_hash(get(method)) if method else "",
+        "calibration": settings_of(tried.calibration, (method,) if method else ()),
+    }  # fmt: skip
+    with journal(folder, f"fit-{one.key}", "fit", settings) as manifest:
+        for seed in range(DEVELOPMENT, DEVELOPMENT + one.scenes):
+            key = str(seed)
+            if not manifest.done(key):
+                manifest.record(key, score=one.score(tried, seed))
+            yield manifest.result(key)["score"]

@@ -32,15 +32,19 @@ def train(
 @app.command()
 def fit(
     keys: Annotated[list[str] | None, typer.Argument(help="Settings, such as dift_timestep; left out, all.")] = None,
-    folder: Annotated[Path, typer.Option(help="Where the stages were trained.")] = Path("runs"),
+    folder: Annotated[
+        Path, typer.Option(help="Where the stages were trained; raw scores are kept in its folder fit.")
+    ] = Path("runs"),
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
 ) -> None:
-    """Fit the settings of methods that belong to the model that ships, and write them into its calibration."""
+    """Fit the settings of methods that belong to the model that ships, and write them into its calibration; killed
+    and run again, it goes on where it was.
+    """
     from innerlight.backbones import WEIGHTS, load
     from innerlight.bench.fitting import fit as found
     from innerlight.files import read_json, write_json
 
-    fitted = found(load(), keys or (), progress("fitting"))
+    fitted = found(load(), keys or (), folder=folder / "fit", progress=progress("fitting"))
     for place in (folder / "calibration.json", WEIGHTS / "pocket" / "calibration.json"):
         there: Any = read_json(place) if place.exists() else {}
         write_json({**there, **fitted, "fitted": {**there.get("fitted", {}), **fitted["fitted"]}}, place)
