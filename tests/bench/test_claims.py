@@ -64,6 +64,27 @@ def test_a_second_run_goes_on(backbone: Backbone, method: Method, tmp_path: Path
     assert len(source_hash(method)) == 12
 
 
+def test_claims_of_a_scene_come_together(
+    backbone: Backbone, method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[tuple[str, int]] = []
+
+    def claim(name: str, scenes: int) -> Claim:
+        def score(backbone: Backbone, seed: int) -> dict[str, float]:
+            asked.append((name, seed - 100_000))
+            return {"method": 1.0, "nothing": 0.0}
+
+        return Claim(f"daam.{name}", "it is more", ("nothing",), score, scenes=scenes)
+
+    both = replace(method, claims=(claim("one", 2), claim("two", 3)))
+    monkeypatch.setitem(_registry._registered, "daam", both)
+    done: list[tuple[int, int]] = []
+    rows = run_claims(backbone, ["daam"], folder=tmp_path, progress=lambda at, of: done.append((at, of)))
+    assert asked == [("one", 0), ("two", 0), ("one", 1), ("two", 1), ("two", 2)]
+    assert [(row.id, row.n) for row in rows] == [("daam.one", 2), ("daam.two", 3)]
+    assert done[-1] == (5, 5)
+
+
 def test_the_hash_is_also_of_tasks_and_rivals(monkeypatch: pytest.MonkeyPatch):
     path = Path(get("pdm").function.__code__.co_filename)
     told = _scored_by(path, "innerlight.methods.retrieval._")

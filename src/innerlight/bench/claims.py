@@ -8,7 +8,8 @@ import importlib
 import inspect
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,18 +44,17 @@ def run_claims(
     Scores are kept in `folder`, by method and model: what is there is not computed again.
     """
     methods = [get(name) for name in (wanted or names())]
-    claims = [(method, claim) for method in methods for claim in method.claims]
-    total = sum(scenes or claim.scenes for _, claim in claims)
+    total = sum(scenes or claim.scenes for method in methods for claim in method.claims)
     rows: list[Row] = []
     done = 0
-    for method, claim in claims:
-        count = scenes or claim.scenes
-        scores = []
-        for result in _scores(backbone, method, claim, count, folder):
-            scores.append(result)
+    for method in methods:
+        scores: dict[str, list[dict[str, Any]]] = {claim.id: [] for claim in method.claims}
+        for claim, result in _scores(backbone, method, scenes, folder):
+            scores[claim.id].append(result)
             done += 1
             progress(done, total)
-        rows += _rows(backbone, method, claim, scores)
+        for claim in method.claims:
+            rows += _rows(backbone, method, claim, scores[claim.id])
     return rows
 
 
@@ -108,17 +108,30 @@ def journal(folder: Path, id: str, task: str, settings: Mapping[str, Any]) -> Ma
     return Manifest.open(folder / f"{id}-{digest}.jsonl", task=task, settings=settings)
 
 
-def _scores(backbone: Backbone, method: Method, claim: Claim, count: int, folder: Path) -> list[dict[str, Any]]:
-    """One result a seed: scores by arm, or {} where the claim dropped the scene."""
+def _scores(
+    backbone: Backbone, method: Method, scenes: int | None, folder: Path
+) -> Iterator[tuple[Claim, dict[str, Any]]]:
+    """One result a claim and seed: scores by arm, or {} where the claim dropped the scene. All claims of a scene come
+    together, for they may share what was computed for it.
+    """
+    with ExitStack() as opened:
+        journals = [opened.enter_context(_journal(backbone, method, claim, folder)) for claim in method.claims]
+        for number in range(max((scenes or claim.scenes for claim in method.claims), default=0)):
+            seed = SCORING + number
+            for claim, kept in zip(method.claims, journals, strict=True):
+                if number >= (scenes or claim.scenes):
+                    continue
+                if not kept.done(str(seed)):
+                    kept.record(str(seed), **(claim.score(backbone, seed) or {}))
+                yield claim, dict(kept.result(str(seed)))
+
+
+def _journal(backbone: Backbone, method: Method, claim: Claim, folder: Path) -> Manifest:
     settings = {
         "claim": claim.id, "method": source_hash(method), "model": backbone.hash, "judge": judge_hash(),
         "calibration": settings_of(backbone.calibration, (method.name, *claim.baselines)),
     }  # fmt: skip
-    keys = [str(seed) for seed in range(SCORING, SCORING + count)]
-    with journal(folder, claim.id, "claim", settings) as manifest:
-        for key in manifest.pending(keys):
-            manifest.record(key, **(claim.score(backbone, int(key)) or {}))
-        return [dict(manifest.result(key)) for key in keys]
+    return journal(folder, claim.id, "claim", settings)
 
 
 def _rows(backbone: Backbone, method: Method, claim: Claim, scores: Sequence[dict[str, Any]]) -> list[Row]:
