@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -63,7 +65,46 @@ def test_passes_to_the_end_run_to_the_end(small: Backbone):
 
 
 def test_inverted_features_are_compared(small: Backbone):
-    assert -1 <= costs.inverted_likeness(small, 3, steps=2) <= 1
+    found = costs.inverted_likeness(small, 3, steps=2)
+    assert set(found) == {"queries", "keys", "text"}
+    assert all(-1 <= one <= 1 for one in found.values())
+
+
+def test_fast_segments_are_compared_with_exact_ones(small: Backbone, monkeypatch: pytest.MonkeyPatch):
+    plain = get("emerdiff")
+    few = {"steps": 4, "clusters": 3}
+
+    def quick(name: str):
+        return replace(
+            plain,
+            function=lambda backbone, picture, config, **own: plain.function(
+                backbone, picture, replace(config, **few), **own
+            ),
+        )
+
+    monkeypatch.setattr(costs, "get", quick)
+    found = costs.fast_miou(small, [3])
+    assert set(found) == {"exact", "fast"}
+    assert all(0 <= one <= 1 for one in found.values())
+
+
+def test_emerdiff_is_timed_beside_passes_of_as_many_rows(small: Backbone, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(costs, "CLUSTERS", 3)
+    seen = []
+    with small.unet.conv_in.register_forward_pre_hook(lambda module, given: seen.append(len(given[0]))):
+        found = costs.emerdiff_ratios(small, 1)
+    assert found["fast"] < found["exact"]
+    assert seen[-3:] == [max(seen)] * 3
+    assert set(found) == {"exact", "fast", "exact, over passes of one row"}
+
+
+def test_comparing_in_float32_changes_no_segment():
+    generator = torch.Generator().manual_seed(0)
+    levels = {(16, 16): torch.randn(2, 256, 256, generator=generator).softmax(-1)}
+    half, single = (
+        released.diffseg(levels, (16, 16), (32, 32), 0.2, compared=kind) for kind in (torch.float16, torch.float32)
+    )
+    assert torch.equal(half, single)
 
 
 def test_recall_is_that_of_the_exact_best_ten():

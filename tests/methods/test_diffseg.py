@@ -11,7 +11,7 @@ import torch
 
 from innerlight.backbones import Backbone
 from innerlight.maps import resize
-from innerlight.methods.segmentation.diffseg import DiffsegConfig, _stretches, _told, attention, diffseg
+from innerlight.methods.segmentation.diffseg import DiffsegConfig, _named, _stretches, _told, attention, diffseg
 from innerlight.prompts import tokens_of_word
 from innerlight.sampling import probe
 from innerlight.taps import HeadMean, Read
@@ -94,6 +94,13 @@ def test_segments_are_named_by_the_words(small: Backbone, picture: np.ndarray):
     assert set(found.labels[0].names) == set(found.scores[0])
     assert set(found.labels[0].names.values()) <= {"cat", "dog"}
     assert all(one["category"] in ("cat", "dog") for one in found.annotations())
+
+
+def test_many_segments_are_named(small: Backbone, picture: np.ndarray):
+    latents = small.encode(picture, SIZE)
+    labels = np.arange(64 * 96, dtype=np.uint16).reshape(64, 96) % 300
+    told = _named(small, latents, labels, ["cat", "dog"], 100)
+    assert set(told) == set(range(300))
 
 
 def test_k_means_begins_at_the_proposals(small: Backbone, picture: np.ndarray):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from innerlight.backbones import Backbone
+from innerlight.backbones import Backbone, load
+from innerlight.maps import resize
 from innerlight.methods.correspondence import embedding_correspondence as module
 from innerlight.methods.correspondence.embedding_correspondence import (
     EmbeddingCorrespondenceConfig,
@@ -108,8 +109,45 @@ def test_a_crop_of_everything_is_the_plain_map(small: Backbone, pictures: list[n
     noisy = module._noisy(small, pixels, (0, 0, 64, 96), 40, config, generator(2))
     with torch.no_grad():
         plain = module._maps(small, noisy, states[0], small.embed("", SIZE), 40, config, gradient=False)
-    expected = module._over_layers(plain, (64, 96), False).mean(0)
+    expected = torch.stack([resize(one, (64, 96)) for one in plain]).mean((0, 1))
     assert torch.allclose(maps[0], expected, atol=1e-6)
+
+
+def test_crops_of_a_picture_come_together_as_it(
+    small: Backbone, pictures: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+):
+    whole = torch.rand(64, 96, generator=generator())
+    config = replace(QUICK, crop=0.75, crops=9)
+    monkeypatch.setattr(module, "_noisy", lambda backbone, pixels, box, *rest: box)
+
+    def seen(backbone: Backbone, box: module.Box, states: torch.Tensor, *rest: Any, gradient: bool) -> list:
+        top, left, bottom, right = box
+        return [whole[None, top:bottom, left:right].expand(len(states), -1, -1)]
+
+    monkeypatch.setattr(module, "_maps", seen)
+    states = torch.zeros(1, 2, *small.embed("").states.shape[1:])
+    assert torch.allclose(locate(small, pictures[0], states, config, generator(), SIZE)[0], whole)
+    monkeypatch.setattr(module, "point_sites", lambda backbone: ["one"])
+    released = locate(small, pictures[0], states, replace(config, compat=True), generator(), SIZE)
+    assert torch.allclose(released.flatten(), whole.flatten().softmax(0))  # once, behind all crops and prompts
+
+
+def test_the_loss_is_0_at_the_goal_alone(small: Backbone, pictures: list[np.ndarray]):
+    pixels = torch.from_numpy(small.pixels(pictures[0], SIZE)[0])
+    (goal, other) = module._gaussians(torch.tensor([[0.3, 0.4], [0.5, 0.4]]), (0, 0, 64, 96), pixels, 0.1)
+    assert module._loss([goal[None], goal[None]], goal[None]) == 0
+    assert module._loss([goal[None], other[None]], goal[None]) > 0
+    middle = torch.tensor([[40.5 / 96, 20.5 / 64]])  # of a pixel
+    assert module._gaussians(middle, (0, 0, 64, 96), pixels, 0.1).max() == 1
+
+
+def test_a_point_is_found_in_its_own_picture():
+    model = load()
+    shown = render(sample(7), 128).picture
+    config = EmbeddingCorrespondenceConfig(steps=40, restarts=1, crops=5)
+    found = embedding_correspondence(model, shown, shown, [(70.0, 60.0)], config).found[0]
+    site = model.sites[point_sites(model)[0]]
+    assert np.linalg.norm(found[0] - (70, 60)) < 128 / site.grid(model.latent_size())[0]
 
 
 def test_batches_of_prompts_are_the_prompts_one_by_one(small: Backbone, pictures: list[np.ndarray]):
@@ -138,6 +176,18 @@ def test_as_released_takes_half_of_the_heads(small: Backbone, pictures: list[np.
     assert not np.allclose(plain.scores, released.scores)
     # softmax over the picture: nearly flat, each about one over the number of pixels
     assert np.allclose(released.scores * 64 * 96, 1, atol=0.5)
+
+
+def test_as_released_the_noise_of_the_target_is_not_asked(small: Backbone, pictures: list[np.ndarray]):
+    both, few = (pictures[0], pictures[1]), [POINTS[0]]
+    for compat, alike in ((True, True), (False, False)):
+        one, other = (
+            embedding_correspondence(
+                small, *both, few, replace(QUICK, compat=compat, target_timestep=t), size=SIZE
+            ).scores
+            for t in (40, 600)
+        )
+        assert np.array_equal(one, other) is alike
 
 
 def test_what_cannot_be_is_refused(small: Backbone, pictures: list[np.ndarray]):

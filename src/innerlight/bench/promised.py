@@ -43,9 +43,10 @@ def _owed(name: str, measures: str, rivals: str = "") -> tuple[str, ...]:
 RECOGNITION = (
     *_owed("diffseg", "miou ari", "k_means_on_colours_and_places"),
     *_owed("emerdiff", "miou boundary_iou band_miou", "k_means_on_colours_and_places"),
-    *_owed("dift", "pck pck_across", "rgb_patches vae_latents"),
+    *_owed("dift", "pck pck_close pck_across pck_across_close", "rgb_patches vae_latents"),
     *_owed("dift", "twins"),
-    *_owed("embedding_correspondence", "pck pck_own_setting", "dift"),
+    *_owed("embedding_correspondence", "pck pck_close pck_own_setting", "dift"),
+    *_owed("embedding_correspondence", "twins"),
     *_owed("pdm", "retrieval_map r1", "colours the_word_alone at_random"),
     *_owed("pdm", "miou biou", "the_word_alone colours the_mask_of_the_reference"),
     *_owed("pdm_voting", "retrieval_map r1", "colours the_word_alone at_random"),

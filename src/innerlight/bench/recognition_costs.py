@@ -16,21 +16,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from innerlight.backbones import Backbone, load
+from innerlight.backbones import Backbone, Context, load
 from innerlight.bench import released
 from innerlight.bench.costs import forget_peak, peak
 from innerlight.bench.editing_costs import undecoded, watched
 from innerlight.embedded.recognition import drawing
 from innerlight.maps import anchor_cells, combine_levels, merge, segments_of
-from innerlight.matching import Entry, Index, search_approximately
+from innerlight.matching import Entry, Index, Store, search_approximately
 from innerlight.methods import get
 from innerlight.methods.correspondence import embedding_correspondence as points
 from innerlight.methods.indexing import peak as highest
-from innerlight.methods.segmentation.emerdiff import EmerdiffConfig, coarse_masks, differences
+from innerlight.methods.segmentation.emerdiff import BAND, EmerdiffConfig, coarse_masks, differences
 from innerlight.sampling import appearance, invert, probe, reconstruct
 from innerlight.sampling.appearance import sites_of
 from innerlight.taps import Everything, HeadMean, Read, tapped
@@ -73,12 +74,15 @@ def diffseg_seconds(backbone: Backbone, rounds: int) -> dict[str, float]:
     arms: dict[str, Callable[[], Tensor]] = {
         "ours": lambda: ours(means),
         "released": lambda: released.diffseg(heads, (SIDE, SIDE), (4 * SIDE, 4 * SIDE), THRESHOLD),
+        "released, in float32": lambda: released.diffseg(
+            heads, (SIDE, SIDE), (4 * SIDE, 4 * SIDE), THRESHOLD, compared=torch.float32
+        ),
     }
     return {arm: min(_seconds(work) for _ in range(rounds)) for arm, work in arms.items()}
 
 
 def diffseg_peak(arm: str) -> int:
-    """Of memory, in bytes, above the same process that does nothing behind the network."""
+    """Of memory, in bytes, above the same process that has run the network and kept no map."""
     return _peak(arm) - _peak("nothing")
 
 
@@ -91,12 +95,14 @@ def _peak(arm: str) -> int:
 
 
 def emerdiff_ratios(backbone: Backbone, rounds: int) -> dict[str, float]:
-    """Time of its passes, exact and fast, over that of 950 plain passes of one row; encoding and decoding left out."""
+    """Time of its passes, exact and fast, over that of 950 plain rows, in passes of as many rows as it has in most; and
+    exact over 950 passes of one row. Encoding and decoding are left out.
+    """
     picture = Image.fromarray(render(sample(60_000), backbone.size[0]).picture)
     latents = backbone.encode(picture)
     context = backbone.embed("")
     found: dict[str, list[float]] = {"exact": [], "fast": []}
-    plain: list[float] = []
+    rows, plain, alone = 1, [], []
     for _ in range(rounds):
         for arm in found:
             config = EmerdiffConfig(clusters=CLUSTERS, strength=1.0, fast=arm == "fast")
@@ -104,9 +110,13 @@ def emerdiff_ratios(backbone: Backbone, rounds: int) -> dict[str, float]:
             with watched(backbone) as passes, undecoded(backbone):
                 differences(backbone, picture, masks, config)
             found[arm].append(passes.seconds)
+            rows = max(passes.rows)
+        many, told = latents.expand(rows, -1, -1, -1), Context.join([context] * rows)
         with torch.no_grad():
-            plain += [_seconds(lambda: backbone.denoise(latents, 281, context)) for _ in range(20)]
-    return {arm: min(seconds) / (PASSES * min(plain)) for arm, seconds in found.items()}
+            alone += [_seconds(lambda: backbone.denoise(latents, 281, context)) for _ in range(20)]
+            plain += [_seconds(lambda many=many, told=told: backbone.denoise(many, 281, told)) / rows for _ in range(3)]
+    ratios = {arm: min(seconds) / (PASSES * min(plain)) for arm, seconds in found.items()}
+    return ratios | {"exact, over passes of one row": min(found["exact"]) / (PASSES * min(alone))}
 
 
 def fast_miou(backbone: Backbone, scenes: Sequence[int]) -> dict[str, float]:
@@ -116,7 +126,7 @@ def fast_miou(backbone: Backbone, scenes: Sequence[int]) -> dict[str, float]:
         drawn = render(sample(seed), backbone.size[0])
         for arm, own in found.items():
             made = get("emerdiff").function(backbone, drawn.picture, EmerdiffConfig(fast=arm == "fast"), seed=seed)
-            own.append(drawing(drawn, made.labels[0].labels, 0).miou)
+            own.append(drawing(drawn, made.labels[0].labels, BAND * backbone.shrink).miou)
     return {arm: sum(own) / len(own) for arm, own in found.items()}
 
 
@@ -195,23 +205,23 @@ def _to_the_end() -> Iterator[None]:
 # PDM
 
 
-def inverted_likeness(backbone: Backbone, seed: int, steps: int = 50) -> float:
-    """The mean cosine, over cells, of queries and keys of one pass over the clean latent and of the last step of a
-    reconstruction, after an inversion in as many steps.
+def inverted_likeness(backbone: Backbone, seed: int, steps: int = 50) -> dict[str, float]:
+    """The mean cosine, over cells, of queries and keys, and of the queries that ask the prompt, of one pass over the
+    clean latent and of the last step of a reconstruction, after an inversion in as many steps; all told what is there.
     """
-    picture = render(sample(seed), backbone.size[0]).picture
-    once = appearance(backbone, Image.fromarray(picture), 1)
-    found = invert(backbone, picture, steps=steps)
-    site, _ = sites_of(backbone, 1)
-    read = Read(site.name, "heads")
-    with tapped(backbone.sites, read) as seen:
+    scene = sample(seed)
+    picture, name = render(scene, backbone.size[0]).picture, scene.things[0].look.category
+    once = appearance(backbone, Image.fromarray(picture), 1, prompt=name)
+    found = invert(backbone, picture, name, steps=steps)
+    reads = [Read(site.name, "heads") for site in sites_of(backbone, 1)]
+    with tapped(backbone.sites, *reads) as seen:
         reconstruct(backbone, found, guidance=1.0)
-    (heads,) = seen[read].values()
-    alike = [
-        torch.nn.functional.cosine_similarity(own, there[0].transpose(0, 1).flatten(1).float(), dim=1).mean()
-        for own, there in ((once.queries, heads.q), (once.keys, heads.k))
-    ]
-    return float(torch.stack(alike).mean())
+    own, asking = (next(iter(seen[read].values())) for read in reads)
+    compared = {"queries": (once.queries, own.q), "keys": (once.keys, own.k), "text": (once.words, asking.q)}
+    return {
+        name: float(F.cosine_similarity(one, there[0].transpose(0, 1).flatten(1).float(), dim=1).mean())
+        for name, (one, there) in compared.items()
+    }
 
 
 def pdm_passes(backbone: Backbone, steps: int = 50) -> dict[str, int]:
@@ -228,23 +238,29 @@ def pdm_passes(backbone: Backbone, steps: int = 50) -> dict[str, int]:
 
 
 def search_seconds(rounds: int) -> dict[str, float]:
-    """The exact best hundred of 100 000 pictures, and ranking a hundred again by their patches; on one core."""
+    """The exact best hundred of 100 000 pictures, and ranking a hundred again by the patches of a store on disk; on one
+    core.
+    """
     generator = torch.Generator().manual_seed(0)
     vectors = torch.randn(PICTURES, WIDE, generator=generator).half().float()
     index = Index(Path(), {}, (), (), {"look": vectors})
     query = {"look": torch.randn(WIDE, generator=generator)}
-    entries = [
-        Entry({}, {"look": torch.randn(PATCHES, WIDE, generator=generator)}, (16, 16), (512, 512))
-        for _ in range(RERANKED)
-    ]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        arms: dict[str, Callable[[], Any]] = {
-            "search": lambda: index.search(query, RERANKED),
-            "rerank": lambda: [highest(entry.patches["look"] @ query["look"]) for entry in entries],
-        }
-        return {arm: min(_seconds(work) for _ in range(rounds)) for arm, work in arms.items()}
+        with tempfile.TemporaryDirectory() as folder:
+            with Store.open(folder, {}) as store:
+                for number in range(RERANKED):
+                    patches = torch.randn(PATCHES, WIDE, generator=generator)
+                    store.add(str(number), Entry({"look": patches.mean(0)}, {"look": patches}, (16, 16), (512, 512)))
+            opened = Index.open(folder)
+            arms: dict[str, Callable[[], Any]] = {
+                "search": lambda: index.search(query, RERANKED),
+                "rerank": lambda: [
+                    highest(opened.entry(number).patches["look"] @ query["look"]) for number in range(RERANKED)
+                ],
+            }
+            return {arm: min(_seconds(work) for _ in range(rounds)) for arm, work in arms.items()}
     finally:
         torch.set_num_threads(threads)
 
@@ -284,6 +300,8 @@ def main(arm: str) -> None:
         raise InputError(f"arm: expected one of {', '.join(ARMS)}, got {arm!r}")
     backbone = load()
     levels = levels_of(backbone, HeadMean() if arm != "released" else Everything())
+    if arm == "nothing":
+        levels.clear()
     forget_peak()
     if arm == "ours":
         ours(levels)

@@ -14,9 +14,17 @@ SLABS = 16  # in which DiffSeg compares anchors with all rows
 LEAST = 1e-12
 
 
-def diffseg(levels: Mapping[Grid, Tensor], latent: Grid, size: Grid, threshold: float, passes: int = 3) -> Tensor:
+def diffseg(
+    levels: Mapping[Grid, Tensor],
+    latent: Grid,
+    size: Grid,
+    threshold: float,
+    passes: int = 3,
+    compared: torch.dtype = torch.float16,
+) -> Tensor:
     """(height, width): DiffSeg behind the network. `levels` are (heads, n, n) by grid; all is kept whole, in float64,
-    and every divergence is taken element by element, of anchors with all rows in float16.
+    and every divergence is taken element by element, of anchors with all rows in `compared`: half precision, which
+    graphics processors are quick with and others are not.
     """
     cells = latent[0] * latent[1]
     total = torch.zeros(cells, cells, dtype=torch.float64)
@@ -28,9 +36,9 @@ def diffseg(levels: Mapping[Grid, Tensor], latent: Grid, size: Grid, threshold: 
         times = latent[0] // grid[0], latent[1] // grid[1]
         rows = keys.unflatten(0, grid).repeat_interleave(times[0], 0).repeat_interleave(times[1], 1).flatten(0, 1)
         total += rows * (grid[0] / weight)
-    half = total.half()
-    anchors = half[anchor_cells(latent, (latent[0] // 4, latent[1] // 4))]
-    near = torch.cat([_divergence(anchors[:, None], part[None]) < threshold for part in half.split(cells // SLABS)], 1)
+    less = total.to(compared)
+    anchors = less[anchor_cells(latent, (latent[0] // 4, latent[1] // 4))]
+    near = torch.cat([_divergence(anchors[:, None], part[None]) < threshold for part in less.split(cells // SLABS)], 1)
     proposals = [total[chosen].mean(0) for chosen in near]
     for _ in range(passes - 1):
         taken, merged = [False] * len(proposals), []

@@ -21,7 +21,7 @@ from innerlight.metrics import (
 from innerlight.world import CATEGORIES, render, sample, search, truth
 from innerlight.world.draw import Render
 
-ALPHA = 0.1  # of the side of the target's box
+ALPHA, CLOSE = 0.1, 0.05  # of the longer side of the target's box
 ANIMALS = tuple(name for name, kind in CATEGORIES.items() if kind.kind == "animal")
 LEAST = 0.005  # share of a picture below which a mask is not asked about
 
@@ -81,14 +81,18 @@ class Pair:
             twins=self.twins[kept],
         )  # fmt: skip
 
-    def hits(self, found: NDArray[np.floating], places: NDArray[np.floating] | None = None) -> NDArray[np.bool_]:
-        """(n,): found points that lie near the true ones, or near other places, by a share of the target's box."""
+    def hits(
+        self, found: NDArray[np.floating], places: NDArray[np.floating] | None = None, alpha: float = ALPHA
+    ) -> NDArray[np.bool_]:
+        """(n,): found points that lie near the true ones, or near other places: within a share of the longer side of
+        the target's box.
+        """
         box = truth.boxes(self.target)[0]
         assert box is not None
         wanted = self.true if places is None else places
         near = np.zeros(len(found), bool)
         known = ~np.isnan(wanted).any(1)
-        near[known] = distances(found[known], wanted[known]) <= ALPHA * box_side(box)
+        near[known] = distances(found[known], wanted[known]) <= alpha * box_side(box)
         return near
 
 
@@ -112,6 +116,17 @@ def pair(seed: int, kind: Literal["within", "across"], size: int) -> Pair | None
     twins = [truth.twin_of(categories[1], name) for name in names]
     other = [(seen[1][twin].x, seen[1][twin].y) if twin in seen[1] else (np.nan, np.nan) for twin in twins]
     return Pair(drawn[0], drawn[1], names, xy[0], xy[1], np.array(other))
+
+
+def own_or_twin(asked: Pair, found: NDArray[np.floating]) -> dict[str, float] | None:
+    """Of points that have a twin (the other ear, the right wheel), how many land at their own place, and how many at
+    the twin's instead; None if none has one.
+    """
+    known = ~np.isnan(asked.twins).any(1)
+    if not known.any():
+        return None
+    own, other = asked.hits(found)[known], asked.hits(found, asked.twins)[known]
+    return {"method": float(own.mean()), "its twin": float((other & ~own).mean())}
 
 
 # One thing among its like

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from innerlight.backbones import Backbone, Size
-from innerlight.embedded.recognition import Pair, pair
+from innerlight.embedded.recognition import ALPHA, CLOSE, Pair, own_or_twin, pair
 from innerlight.embedded.rivals import patches
 from innerlight.files import Source, read_pictures
 from innerlight.matching import Features, Finder, Matches, joined, mutual, nearest
@@ -44,9 +44,10 @@ def _asked(
     return asked, dift(backbone, asked.source.picture, asked.target.picture, asked.points, seed=seed).found[0]
 
 
-def _score(kind: Literal["within", "across"]) -> Callable[[Backbone, int], dict[str, float] | None]:
+def _score(
+    kind: Literal["within", "across"], alpha: float = ALPHA
+) -> Callable[[Backbone, int], dict[str, float] | None]:
     def score(backbone: Backbone, seed: int) -> dict[str, float] | None:
-        """PCK@0.1 of the keypoints that both show."""
         tried = _asked(backbone, seed, kind)
         if tried is None:
             return None
@@ -60,31 +61,25 @@ def _score(kind: Literal["within", "across"]) -> Callable[[Backbone, int], dict[
             "RGB patches": nearest(patches(here), patches(there), xy)[0].numpy(),
             "VAE latents": nearest(own, other, xy)[0].numpy(force=True),
         }
-        return {arm: float(asked.hits(places).mean()) for arm, places in arms.items()}
+        return {arm: float(asked.hits(places, alpha=alpha).mean()) for arm, places in arms.items()}
 
     return score
 
 
 def _score_twins(backbone: Backbone, seed: int) -> dict[str, float] | None:
-    """Points that have a twin (the other ear, the right wheel): how many land at their own place, how many there."""
     tried = _asked(backbone, seed, "within")
-    if tried is None or np.isnan(tried[0].twins).any(1).all():
-        return None
-    asked, found = tried
-    known = ~np.isnan(asked.twins).any(1)
-    own, other = asked.hits(found)[known], asked.hits(found, asked.twins)[known]
-    return {"method": float(own.mean()), "its twin": float((other & ~own).mean())}
+    return own_or_twin(*tried) if tried else None
 
 
 RIVALS = ("the same place", "RGB patches", "VAE latents")
+WITHIN = "keypoints of a thing are found in another of its category"
+ACROSS = "keypoints of an animal are found in one of another kind"
+SCORED = "(PCK@{:g} of the longer side of the target's box, mean over pairs)"
 CLAIMS = (
-    Claim(
-        "dift.pck", "keypoints of a thing are found in another of its category", RIVALS, _score("within"), scenes=220,
-    ),
-    Claim(
-        "dift.pck_across", "keypoints of an animal are found in one of another kind", RIVALS, _score("across"),
-        scenes=220,
-    ),
+    Claim("dift.pck", f"{WITHIN} {SCORED.format(ALPHA)}", RIVALS, _score("within"), scenes=220),
+    Claim("dift.pck_close", f"{WITHIN} {SCORED.format(CLOSE)}", RIVALS, _score("within", CLOSE), scenes=220),
+    Claim("dift.pck_across", f"{ACROSS} {SCORED.format(ALPHA)}", RIVALS, _score("across"), scenes=220),
+    Claim("dift.pck_across_close", f"{ACROSS} {SCORED.format(CLOSE)}", RIVALS, _score("across", CLOSE), scenes=220),
     Claim(
         "dift.twins", "of points that have a twin more land at their own place than at the twin's", ("its twin",),
         _score_twins, scenes=300,

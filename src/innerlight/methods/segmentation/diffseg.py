@@ -74,8 +74,9 @@ COLOUR_WEIGHT = 2.0  # of colours against places, in the rival; the best of thos
 RIVALS = ("k-means on the same rows", "k-means on colours and places")
 CLAIMS = (
     Claim(
-        "diffseg.miou", "setting and things come apart (mean IoU, each with a segment of its own)", RIVALS,
-        _score(best_segments),
+        "diffseg.miou",
+        "setting and things come apart (mean IoU, each with a segment of its own, matched within the picture)",
+        RIVALS, _score(best_segments),
     ),
     Claim(
         "diffseg.ari", "setting and things come apart (adjusted Rand index)", RIVALS,
@@ -136,10 +137,12 @@ def attention(backbone: Backbone, latents: Tensor, config: DiffsegConfig) -> Ten
     return combine_levels(levels, seen.latent, weights)
 
 
-def _named(backbone: Backbone, latents: Tensor, labels: object, names: Sequence[str], t: int) -> dict[int, str]:
+def _named(
+    backbone: Backbone, latents: Tensor, labels: NDArray[np.integer], names: Sequence[str], t: int
+) -> dict[int, str]:
     """For each segment the name with the most text attention inside: levels weigh the same, each map has length 1."""
     read = Read("*.text", "probabilities", rows="cond", reduce=HeadMean(), keep="sum", pool="grid")
-    regions = torch.as_tensor(labels)
+    regions = torch.from_numpy(labels.astype(np.int64))
     votes = torch.zeros(len(names), int(regions.max()) + 1)
     for group in _prompts(backbone, names):
         with torch.no_grad():
