@@ -22,11 +22,14 @@ from innerlight.bench.data import (
     open_perseg,
     open_spair,
     score_set,
+    scoring,
 )
-from innerlight.files import Manifest, write_labels, write_picture
+from innerlight.bench.data.embedding import embed_segments
+from innerlight.files import Manifest, read_picture, write_labels, write_picture
 from innerlight.maps import Segments, WordMap
 from innerlight.matching import Matches, Ranking
 from innerlight.methods import get
+from innerlight.methods.correspondence.dift import DiftConfig, features
 from innerlight.types import InputError, LabelMap
 from innerlight.world import export, render, sample, truth
 
@@ -82,8 +85,53 @@ def test_perfect_segments_score_one(small: Backbone, tmp_path: Path, monkeypatch
     assert report.scores == {"accuracy": 1.0, "mean IoU": 1.0}
     assert str(SEGMENTS) in str(report)
     assert "Pascal VOC 2012 (val), the first 2 of 3 items" in str(report)
+    assert f"{small.name} {small.hash}, seed 0; timestep 300" in str(report)
     score_set(small, knows.method, config, data, SEGMENTS, tmp_path / "out")
     assert knows.calls == 3  # it went on
+
+
+@pytest.mark.parametrize("matching", ["set", "concepts"])
+def test_segments_are_matched_over_the_set(
+    small: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, matching: Any
+):
+    make_voc(tmp_path / "voc")
+    data = open_pascal_voc(tmp_path / "voc")
+    protocol = replace(SEGMENTS, matching=matching)
+    from innerlight.bench.data import prepare_labels
+
+    prepared = [prepare_labels(item, protocol) for item in data]
+    truths = {one.picture.tobytes(): one.labels for one in prepared}
+
+    def perfect(backbone: Any, picture: Image.Image, config: Any, *, seed: int) -> Segments:
+        return Segments([picture], [LabelMap(truths[picture.tobytes()], {})], [{}], {})
+
+    def vectors(backbone: Any, picture: Any, labels: np.ndarray, seed: int) -> np.ndarray:
+        return np.eye(21)[: int(labels.max()) + 1] * 3 + 0.1  # those of one class are alike in all pictures
+
+    method, config = Answers(monkeypatch, "emerdiff", perfect).method, get("emerdiff").config()
+    monkeypatch.setattr(scoring, "embed_segments", vectors)
+    found = score_set(small, method, config, data, protocol, tmp_path / "one").scores
+    assert set(found.values()) == {1.0}
+    assert "mean IoU, matched in each picture" in found
+    monkeypatch.setattr(scoring, "embed_segments", lambda *given: vectors(*given)[::-1])  # now of other classes
+    mixed = score_set(small, method, config, data, protocol, tmp_path / "two").scores
+    assert mixed["mean IoU"] < mixed["mean IoU, matched in each picture"] == 1
+    monkeypatch.undo()
+    real = score_set(small, method, config, data, protocol, tmp_path / "three").scores
+    assert 0 < real["mean IoU"] <= 1
+
+
+def test_the_vector_of_a_segment_is_the_mean_of_its_pixels(small: Backbone):
+    picture = read_picture(render(sample(3), 64, 96).picture)
+    labels = np.zeros((64, 96), int)
+    labels[:, 48:] = 2
+    seen = features(small, picture, DiftConfig(), seed=4)
+    cells = seen.cells.view(*seen.grid, -1).numpy()
+    half = seen.grid[1] // 2
+    left, none, right = embed_segments(small, picture, labels, seed=4)
+    assert np.allclose(left, cells[:, :half].mean((0, 1)), atol=1e-5)
+    assert np.allclose(right, cells[:, half:].mean((0, 1)), atol=1e-5)
+    assert not none.any()
 
 
 def test_segments_by_name_on_the_original_pixels(small: Backbone, tmp_path: Path):
@@ -134,7 +182,7 @@ def test_individuals_are_pooled(small: Backbone, tmp_path: Path, monkeypatch: py
     method = Answers(monkeypatch, "pdm", knows).method
     report = score_set(small, method, get("pdm").config(), data, PROTOCOLS["perseg"], tmp_path / "out")
     assert report.items == 2
-    assert report.scores == {"IoU pooled by object": 1.0, "boundary IoU": 1.0}
+    assert report.scores == {"IoU pooled by object": 1.0, "IoU of a pair": 1.0, "boundary IoU": 1.0}
 
 
 def test_methods_of_another_family_and_matchings_that_cannot_be(small: Backbone, tmp_path: Path):
@@ -142,7 +190,6 @@ def test_methods_of_another_family_and_matchings_that_cannot_be(small: Backbone,
     data = open_pascal_voc(tmp_path / "voc")
     for method, protocol, said in (
         ("dift", SEGMENTS, "methods of segmentation"),
-        ("diffseg", replace(SEGMENTS, matching="set"), "over the whole set"),
         ("emerdiff", PROTOCOLS["voc_names"], "only diffseg"),
     ):
         with pytest.raises(InputError, match=said):

@@ -13,7 +13,7 @@ from innerlight.bench.data.framing import FITS, Fit, refuse_fit
 from innerlight.bench.data.items import IGNORE
 from innerlight.types import InputError
 
-Matching = Literal["image", "set", "names"]
+Matching = Literal["image", "set", "concepts", "names"]
 By = Literal["hits", "IoU"]
 Size = Literal["target box", "target keypoints", "image"]
 Averaging = Literal["image", "point", "category"]
@@ -36,7 +36,7 @@ class SegmentationProtocol:
     fit: Fit = "as is"
     side: int | None = None
     scored: Literal["prepared", "original"] = "prepared"  # on which pixels
-    matching: Matching = "set"  # of segments to classes: in each picture, over the set, or none: they have names
+    matching: Matching = "set"  # of segments to classes; "concepts": by the mean vectors of the true classes
     by: By = "hits"  # what the matching makes as large as it can
     ignore: int = IGNORE
     split: str = ""  # of the set, that numbers are published of; another is scored too, and told apart
@@ -49,7 +49,8 @@ class SegmentationProtocol:
         pixels = "the prepared picture" if self.scored == "prepared" else "the original pixels"
         matched = {
             "image": f"segments matched in each picture by {self.by}",
-            "set": f"segments matched over the whole set by {self.by}",
+            "set": f"segments gathered by k-means of their matching features, matched over the whole set by {self.by}",
+            "concepts": "segments named by the nearest mean matching feature of a true class",
             "names": "classes by name",
         }[self.matching]
         return (
@@ -155,6 +156,10 @@ STEGO_CITYSCAPES = replace(
 ADE20K_NAMES = SegmentationProtocol(
     "ade20k_names", "ADE20K-150", "ours", 150, scored="original", matching="names", split="val"
 )
+# EmerDiff's: the true classes' means name the segments, so that masks are graded, not discovery.
+ADE20K_CONCEPTS = replace(
+    ADE20K_NAMES, name="ade20k_concepts", source="Namekata et al. 2024, arXiv:2401.11739", matching="concepts"
+)
 VOC_NAMES = replace(ADE20K_NAMES, name="voc_names", data="Pascal VOC 2012", classes=21)
 CONTEXT_NAMES = replace(ADE20K_NAMES, name="context_names", data="Pascal Context-59", classes=59)
 
@@ -195,7 +200,8 @@ PERSEG = InstanceProtocol(
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
-        DIFFSEG_COCO, DIFFSEG_CITYSCAPES, PICIE_COCO, STEGO_CITYSCAPES, ADE20K_NAMES, VOC_NAMES, CONTEXT_NAMES, SPAIR,
+        DIFFSEG_COCO, DIFFSEG_CITYSCAPES, PICIE_COCO, STEGO_CITYSCAPES, ADE20K_NAMES,
+        ADE20K_CONCEPTS, VOC_NAMES, CONTEXT_NAMES, SPAIR,
         SPAIR_BY_IMAGE, PF_WILLOW, CUB, PERMIR, PERMIR_RANDOM, PERMIS, PERMIS_RANDOM, PERSEG,
     )
 }  # fmt: skip

@@ -14,6 +14,7 @@ import numpy as np
 
 from innerlight.backbones import Backbone
 from innerlight.bench.data._keeping import Kept
+from innerlight.bench.data.embedding import clustered, embed_segments, named_by_concept
 from innerlight.bench.data.items import DataSet, PointPair, SegmentationItem
 from innerlight.bench.data.preparing import Search, prepare_frame, prepare_labels, prepare_pair, searches
 from innerlight.bench.data.protocols import (
@@ -26,13 +27,13 @@ from innerlight.bench.data.protocols import (
 from innerlight.files import Manifest
 from innerlight.methods import Method
 from innerlight.metrics import (
-    ClassCounts,
     PairErrors,
     assigned_counts,
     average_precision,
     boundary_iou,
     cluster_table,
     distances,
+    matched_over_set,
     matched_per_image,
     pck,
     recall_at,
@@ -55,13 +56,20 @@ class Report:
     meant: str  # the split that the protocol is for; may be empty
     items: int
     total: int  # items that there are; more where a limit was given
+    config: Mapping[str, Any]
+    model: str  # its name and hash
+    seed: int
     scores: Mapping[str, float]
 
     def __str__(self) -> str:
         part = f"all {self.items}" if self.items == self.total else f"the first {self.items} of {self.total}"
         apart = f"; the protocol is for {self.meant}" if self.meant not in ("", self.split) else ""
         told = "\n".join(f"{name}: {value:.4f}" for name, value in self.scores.items())
-        return f"{self.protocol}\n{self.method} on {self.data} ({self.split}), {part} items{apart}\n{told}"
+        settings = ", ".join(f"{name} {value}" for name, value in self.config.items())
+        return (
+            f"{self.protocol}\n{self.method} on {self.data} ({self.split}), {part} items{apart}\n"
+            f"{self.model}, seed {self.seed}; {settings}\n{told}"
+        )
 
 
 def score_set(
@@ -108,7 +116,10 @@ def score_set(
             f"{', '.join(hollow)} of {len(results)} items of {data.name} ({data.split}) is no number: they hold "
             f"nothing that {protocol.name} scores; take others, or more"
         )
-    return Report(str(protocol), method.name, data.name, data.split, protocol.split, len(results), len(found), scores)
+    return Report(
+        str(protocol), method.name, data.name, data.split, protocol.split, len(results), len(found), asdict(config),
+        f"{backbone.name} {backbone.hash}", seed, scores,
+    )  # fmt: skip
 
 
 def _refuse_other_set(data: DataSet[Any], protocol: Protocol) -> None:
@@ -129,8 +140,11 @@ Scored = Callable[[Sequence[Mapping[str, Any]]], dict[str, float]]
 def _ways(backbone: Backbone, method: Method, config: Any, protocol: Protocol, seed: int) -> tuple[Work, Scored]:
     """How an item is worked on, and how all of them are scored."""
     if isinstance(protocol, SegmentationProtocol):
-        _refuse_set_matching(method, protocol)
-        return lambda item: _segmented(backbone, method, config, item, protocol, seed), _segmentation_scores
+        _refuse_nameless(method, protocol)
+        return (
+            lambda item: _segmented(backbone, method, config, item, protocol, seed),
+            lambda results: _segmentation_scores(results, protocol),
+        )
     if isinstance(protocol, PointsProtocol):
         return (
             lambda pair: _matched(backbone, method, config, pair, protocol, seed),
@@ -146,12 +160,7 @@ def _ways(backbone: Backbone, method: Method, config: Any, protocol: Protocol, s
 # Segments
 
 
-def _refuse_set_matching(method: Method, protocol: SegmentationProtocol) -> None:
-    if protocol.matching == "set":
-        raise InputError(
-            f"{protocol.name} matches clusters over the whole set, but the segments of {method.name} are each "
-            "picture's own; use a protocol that matches in each picture, or by names"
-        )
+def _refuse_nameless(method: Method, protocol: SegmentationProtocol) -> None:
     if protocol.matching == "names" and method.name != "diffseg":
         raise InputError(f"{protocol.name} wants named segments; of the methods only diffseg names them")
 
@@ -159,34 +168,45 @@ def _refuse_set_matching(method: Method, protocol: SegmentationProtocol) -> None
 def _segmented(
     backbone: Backbone, method: Method, config: Any, item: SegmentationItem, protocol: SegmentationProtocol, seed: int
 ) -> dict[str, Any]:
+    """Pixels of each class in each segment, and for matching over the set the segments' vectors."""
     prepared, truth = prepare_labels(item, protocol), item.labels()
     named = {"names": item.classes} if protocol.matching == "names" else {}
     found = method.function(backbone, prepared.picture, config, seed=seed, **named).labels[0]
+    labels, vectors = found.labels.astype(np.int64), {}
     if protocol.matching == "names":
         numbers = {name: number for number, name in enumerate(item.classes)}
-        labels = np.array([numbers[found.names[k]] for k in range(int(found.labels.max()) + 1)])[found.labels]
-    else:
-        labels = found.labels.astype(np.int64)
+        labels = np.array([numbers[found.names[k]] for k in range(int(labels.max()) + 1)])[labels]
+    elif protocol.matching != "image":
+        vectors = {"vectors": embed_segments(backbone, prepared.picture, labels, seed).round(4).tolist()}
+    segments = int(labels.max()) + 1
     if protocol.scored == "original":
         labels = prepared.framing.labels_back(labels, 0)
     else:
         truth = prepared.labels
-    table = cluster_table(
-        truth, labels, protocol.classes, max(protocol.classes, int(labels.max()) + 1), protocol.ignore
-    )
+    columns = protocol.classes if protocol.matching == "names" else segments
+    table = cluster_table(truth, labels, protocol.classes, columns, protocol.ignore)
+    return {"table": table.tolist(), **vectors}
+
+
+def _segmentation_scores(results: Sequence[Mapping[str, Any]], protocol: SegmentationProtocol) -> dict[str, float]:
+    tables = [np.array(one["table"]) for one in results]
+    by = "iou" if protocol.by == "IoU" else "hits"
+    alone = reduce(add, (matched_per_image(table, by=by) for table in tables))
+    if protocol.matching == "image":
+        return {"accuracy": alone.accuracy, "mean IoU": alone.mean_iou}
     if protocol.matching == "names":
-        counts = assigned_counts(table, np.arange(table.shape[1]))
+        counts = reduce(add, (assigned_counts(table, np.arange(protocol.classes)) for table in tables))
+        return {"accuracy": counts.accuracy, "mean IoU": counts.mean_iou}
+    vectors = [np.array(one["vectors"]) for one in results]
+    if protocol.matching == "set":
+        counts = matched_over_set(clustered(tables, vectors, protocol.classes), by=by)
     else:
-        counts = matched_per_image(table, by="iou" if protocol.by == "IoU" else "hits")
+        named = named_by_concept(tables, vectors)
+        counts = reduce(add, (assigned_counts(table, own) for table, own in zip(tables, named, strict=True)))
     return {
-        "hits": counts.hits.tolist(), "false_positives": counts.false_positives.tolist(),
-        "misses": counts.misses.tolist(),
+        "accuracy": counts.accuracy, "mean IoU": counts.mean_iou,
+        "accuracy, matched in each picture": alone.accuracy, "mean IoU, matched in each picture": alone.mean_iou,
     }  # fmt: skip
-
-
-def _segmentation_scores(results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    counts = reduce(add, (ClassCounts(**{name: np.array(values) for name, values in one.items()}) for one in results))
-    return {"accuracy": counts.accuracy, "mean IoU": counts.mean_iou}
 
 
 # Points
@@ -249,5 +269,6 @@ def _instance_scores(results: Sequence[Mapping[str, Any]], protocol: InstancePro
     ious = [sum(a for a, _ in own) / max(sum(b for _, b in own), 1) for own in pooled.values()]
     return {
         f"IoU pooled by {protocol.pooling}": float(np.mean(ious)),
+        "IoU of a pair": float(np.mean([one["shared"] / max(one["either"], 1) for one in results])),
         "boundary IoU": float(np.mean([one["boundary"] for one in results])),
     }
