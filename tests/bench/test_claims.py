@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from innerlight.backbones import Backbone, blank
-from innerlight.bench.claims import _scored_by, run_claims, settings_of, source_hash
+from innerlight.bench.claims import rivals_of, run_claims, scored_by, settings_of, source_hash
 from innerlight.bench.evidence import faults
 from innerlight.methods import Claim, Method, _registry, get
 from innerlight.types import InputError
@@ -26,7 +26,11 @@ def method(monkeypatch: pytest.MonkeyPatch) -> Method:
 
     def score(backbone: Backbone, seed: int) -> dict[str, float] | None:
         asked.append(seed)
-        return None if seed % 4 == 0 else {"method": seed % 2 + 0.5, "nothing": seed % 2, "itself": seed % 2 + 0.5}
+        return (
+            None
+            if seed % 4 == 0
+            else {"method": seed % 2 + 0.5, "nothing": seed % 2, "itself": seed % 2 + 0.5, "aside": 0.25}
+        )
 
     claim = Claim("daam.toy", "it is more", ("nothing", "itself"), score)
     made = replace(get("daam"), claims=(claim,))
@@ -44,6 +48,8 @@ def test_rows_are_paired_and_count_what_was_dropped(backbone: Backbone, method: 
     assert not second.holds
     assert first.n == 6
     assert "25% of the scenes dropped" in first.note
+    assert "aside 0.250" in first.note
+    assert "aside" not in second.note
     assert first.seeds == "100000..100007"
     assert first.model == backbone.hash
 
@@ -86,12 +92,18 @@ def test_claims_of_a_scene_come_together(
 
 
 def test_the_hash_is_also_of_tasks_and_rivals(monkeypatch: pytest.MonkeyPatch):
-    path = Path(get("pdm").function.__code__.co_filename)
-    told = _scored_by(path, "innerlight.methods.retrieval._")
-    assert {"innerlight.methods.retrieval._claims", "innerlight.embedded.rivals"} <= told
+    told = {path.name for path in scored_by(Path(get("pdm").function.__code__.co_filename))}
+    assert {"_claims.py", "rivals.py"} <= told
     before, plain = source_hash(get("pdm")), Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: plain(path) + b"#" * (path.name == "rivals.py"))
     assert source_hash(get("pdm")) != before
+
+
+def test_the_hash_is_also_of_training_and_of_methods_that_are_got_by_name():
+    path = Path(get("p_plus").function.__code__.co_filename)
+    assert rivals_of(path) == {"textual_inversion", "style_mixing"}
+    told = {file.name for file in scored_by(path)}
+    assert {"textual_inversion.py", "style_mixing.py", "templates.py", "concepts.py", "denoising.py"} <= told
 
 
 def test_settings_belong_to_the_longest_name_of_a_method():

@@ -36,6 +36,20 @@ def test_every_method_runs_on_every_family(tmp_path: Path):
     assert [row.note for row in score(again)] == [row.note for row in rows]
 
 
+@pytest.mark.parametrize("name", ["dreambooth", "dreambooth_lora", "textual_inversion"])
+def test_what_was_taught_is_looked_at(monkeypatch: pytest.MonkeyPatch, name: str):
+    small = blank("sd15", "tiny")
+    assert geometry_scores.run(small, name, SIZE)
+    plain = get(name)
+
+    def nothing(*given: Any, **named: Any) -> Any:
+        return replace(plain.function(*given, **named), backbone=small)
+
+    monkeypatch.setattr(geometry_scores, "get", lambda name: replace(plain, function=nothing))
+    if name != "textual_inversion":
+        assert not geometry_scores.run(small, name, SIZE), "weights that are what they were"
+
+
 @pytest.mark.parametrize(
     ("error", "holds", "told"),
     [(InputError("no such layers here"), True, "refuses: no such"), (ValueError("oh"), False, "fails: ValueError: oh")],

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from innerlight.backbones import Backbone, load
 from innerlight.methods.editing.prompt_to_prompt import prompt_to_prompt
@@ -89,24 +90,40 @@ def parts_of(small: Backbone, weight: float) -> Any:
 
 
 def test_without_weight_the_class_does_not_count(small: Backbone):
-    """lambda = 0: the gradient of plain fine-tuning, of the same noise; no part at all where it is 0 from the start."""
+    """lambda = 0: the gradient of plain fine-tuning on the same latents, times and noise."""
     parts = [replace(part, weight=0.0) if part.name == "class" else part for part in parts_of(small, 1.0)]
+    exact = [replace(part, shots=Shots.exactly(part.shots.mean[:1], part.shots.size)) for part in parts]
     tuned = small.copy()
     tuned.unet.requires_grad_(True)
-    states = TextStates((64, 64), lambda prompt: False)
-    found = losses(tuned, parts, states, seed=1, step=0)
     one = tuned.unet.conv_in.weight
-    both, alone = (
-        torch.autograd.grad(loss, one, retain_graph=True)[0] for loss in (weighed(found, parts), found["thing"])
-    )
+    states = TextStates((64, 64), lambda prompt: False)
+    noise = torch.randn(4, *exact[0].shots.mean.shape[1:], generator=torch.Generator().manual_seed(5))
+
+    def gradient(parts: list[Any]) -> torch.Tensor:
+        """The first rows see the same noise and times however many follow."""
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(torch, "randn", lambda shape, **named: noise[: shape[0]])
+            found = losses(
+                tuned,
+                parts,
+                states,
+                seed=1,
+                step=0,
+                times=lambda count, own: torch.tensor([300, 600, 100, 900])[:count],
+            )
+        return torch.autograd.grad(weighed(found, parts), one)[0]
+
+    both, alone = gradient(exact), gradient(exact[:1])
     torch.testing.assert_close(both, alone)
+    assert both.abs().max() > 0
     assert [part.name for part in parts_of(small, 0.0)] == ["thing"]
 
 
-def test_at_first_the_class_costs_what_it_costs_the_base(small: Backbone):
+def test_before_the_first_step_a_tuned_model_errs_on_its_class_as_the_base_does(small: Backbone):
     parts = parts_of(small, 1.0)
     states = TextStates((64, 64), lambda prompt: False)
-    first, other = (losses(one, parts, states, seed=1, step=0)["class"] for one in (small, small.copy()))
+    tuned = taught(small, steps=0).backbone
+    first, other = (losses(one, parts, states, seed=1, step=0)["class"] for one in (small, tuned))
     assert torch.equal(first, other)
     assert [part.say([0, 1], None) for part in parts] == [["a sks car"] * 2, ["a car"] * 2]
 
@@ -123,7 +140,10 @@ def test_the_class_s_pictures_are_decided_by_weights_prompt_and_seed(small: Back
     assert not torch.equal(first, of(seed=4))
     assert torch.equal(first, of(folder=tmp_path))
     assert torch.equal(first, of(folder=tmp_path)), "from the file"
-    assert len(list(tmp_path.iterdir())) == 1
+    (kept,) = tmp_path.iterdir()
+    save_file({"latents": first[:4].contiguous()}, kept)  # as far as a run came that was killed
+    assert torch.equal(first, of(folder=tmp_path))
+    assert torch.equal(load_file(kept)["latents"], first)
 
 
 @BOTH

@@ -24,12 +24,13 @@ CLAIMS = [
 def quick(small: Backbone, monkeypatch: pytest.MonkeyPatch) -> Backbone:
     """Two steps, few prompts, and few clusters."""
     emerdiff = sys.modules["innerlight.methods.segmentation.emerdiff"]
-    monkeypatch.setattr(emerdiff.emerdiff, "__defaults__", (emerdiff.EmerdiffConfig(steps=4, timestep=501, fast=True),))
+    few = emerdiff.EmerdiffConfig(steps=4, timestep=501, clusters=3, fast=True)
+    monkeypatch.setattr(emerdiff, "MEASURED", few)
     plain = get("embedding_correspondence").function
     module = sys.modules[plain.__module__]
     config = EmbeddingCorrespondenceConfig(steps=1, restarts=1, crops=1)
     monkeypatch.setattr(module, "embedding_correspondence", lambda *given, seed: plain(*given[:4], config, seed=seed))
-    return replace(small, calibration={"emerdiff_clusters": 3, "diffseg_threshold": 0.0003})
+    return replace(small, calibration={"diffseg_threshold": 0.0003})
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)

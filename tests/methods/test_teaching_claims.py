@@ -15,7 +15,7 @@ from innerlight.backbones import Backbone
 from innerlight.embedded import concepts
 from innerlight.embedded.concepts import concept, taken_from, two_looks
 from innerlight.methods import get, names
-from innerlight.methods.teaching import dreambooth, p_plus
+from innerlight.methods.teaching import dreambooth, p_plus, textual_inversion
 from innerlight.prompts import LearnedWord
 from innerlight.tuning.lessons import begun
 from innerlight.world.palette import UNNAMED_COLOURS
@@ -27,12 +27,14 @@ CLAIMS = [claim for name in names("teaching") for claim in get(name).claims]
 def test_a_claim_scores_the_arms_that_it_names(small: Backbone, claim: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(concepts, "DRAWN", 2)
     monkeypatch.setattr(dreambooth, "PRIOR", 2)
+    monkeypatch.setattr(p_plus, "FEW", 1)
+    monkeypatch.setattr(textual_inversion, "JUDGED", 2)
     monkeypatch.setattr(p_plus, "taken_from", lambda *given: {"class": 1.0, "colour": 0.5, "pattern": 0.0})
     quick = {"steps": 1, **{f"{name}_steps": 1 for name in names("teaching")}}
     model = replace(small, calibration=quick)
     scores = next(filter(None, (claim.score(model, seed) for seed in range(60_000, 60_020))))
     assert {"method", *claim.baselines} <= scores.keys()
-    assert all(0 <= value <= 1 for value in scores.values())
+    assert all(-1 <= value <= 1 for value in scores.values())
 
 
 def test_what_a_picture_shows_is_of_the_one_scene_or_of_the_other():

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from innerlight.backbones import Backbone, load
+from innerlight.embedded.concepts import likeness
+from innerlight.files import read_picture
 from innerlight.methods.teaching.textual_inversion import (
     TextualInversionConfig,
     _sentences,
@@ -16,7 +20,10 @@ from innerlight.methods.teaching.textual_inversion import (
     textual_inversion,
 )
 from innerlight.sampling import CancelToken, Run, generate
+from innerlight.tuning import lessons
+from innerlight.tuning import taught as taught_module
 from innerlight.tuning.lessons import Vectors, begun
+from innerlight.tuning.templates import PAIRS, known_to
 from innerlight.tuning.words import open_word
 from innerlight.types import CancelledError, InputError
 from innerlight.world import render, sample
@@ -59,7 +66,7 @@ def test_one_seed_one_word(small: Backbone):
 def test_a_great_hold_leaves_it_at_the_word(small: Backbone):
     free, held = (taught(small, config(hold=hold, rate=0.01)).word.vectors[0] for hold in (0.0, 1e9))
     begin = begun(small, "car")[0]
-    assert (held - begin).norm() < 0.8 * (free - begin).norm()
+    assert (held - begin).norm() < 0.8 * (free - begin).norm()  # Adam's steps are of one length, to and fro
 
 
 def test_vectors_wait_at_where_they_began(small: Backbone):
@@ -93,8 +100,6 @@ def test_words_of_the_pictures_own_are_thrown_away(small: Backbone):
 
 
 def test_sentences_hold_the_word_and_at_times_the_pictures_own(small: Backbone):
-    import numpy as np
-
     random = np.random.default_rng(0)
     owners = ["<toy-0>", "<toy-1>"]
     said = _sentences(small, "<toy>", owners, config(own_words=0.25))([k % 2 for k in range(400)], random)
@@ -107,12 +112,29 @@ def test_sentences_hold_the_word_and_at_times_the_pictures_own(small: Backbone):
 
 
 def test_pockets_sentences_are_of_words_it_knows():
-    import numpy as np
-
     pocket = load()
     said = _sentences(pocket, "<toy>", [], config())([0] * 8, np.random.default_rng(0))
     known = {*pocket.calibration["vocabulary"], "<toy>"}
     assert all(set(one.split()) <= known for one in said)
+
+
+def test_pocket_says_the_pictures_own_words():
+    owners = ["<toy-0>", "<toy-1>"]
+    say = _sentences(load(), "<toy>", owners, config(own_words=1.0))
+    said = say([0, 1, 1, 0], np.random.default_rng(0))
+    assert all("<toy>" in one and owners[k] in one for one, k in zip(said, (0, 1, 1, 0), strict=True))
+    assert known_to(PAIRS, ["photo"]) == ("{} {}",)
+
+
+def test_decay_pulls_it_to_where_it_began(small: Backbone):
+    begin = begun(small, "car")[0]
+    free, decayed = (taught(small, config(decay=decay)).word.vectors[0] for decay in (0.0, 5.0))
+    assert (decayed - begin).norm() < 0.9 * (free - begin).norm()
+
+
+def test_no_step_leaves_the_word(small: Backbone):
+    found = textual_inversion(small, PICTURES, "<toy>", "car", TextualInversionConfig(steps=0), **QUICK)
+    assert torch.equal(found.word.vectors[0], begun(small, "car")[0])
 
 
 def test_stopped_and_gone_on_with_it_is_the_same_word(small: Backbone, tmp_path: Path):
@@ -153,6 +175,51 @@ def test_saved_and_opened_it_draws_the_same(small: Backbone, tmp_path: Path):
     back = small.knowing(open_word(tmp_path / "toy.safetensors", small))
     made = [generate(one, "a red <toy>", steps=2, size=(64, 64)).latents for one in (found.backbone, back)]
     assert torch.equal(*made)
+
+
+def test_killed_at_a_sample_it_goes_on_from_there(small: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(taught_module, "SPARED", 1)
+    settings = TextualInversionConfig(steps=4, batch=2)
+    whole = taught(small, settings).word.hash
+    steps = []
+    plain = lessons.losses
+
+    def dying(*given: Any, step: int, **named: Any) -> Any:
+        steps.append(step)
+        if len(steps) == 4:
+            raise MemoryError
+        return plain(*given, step=step, **named)
+
+    monkeypatch.setattr(lessons, "losses", dying)
+    with pytest.raises(MemoryError):  # nobody is asked to keep anything
+        taught(small, settings, folder=tmp_path)
+    assert {path.name for path in tmp_path.glob("sample-*.png")} >= {"sample-000001-0.png", "sample-000003-1.png"}
+    assert read_picture(tmp_path / "sample-000001-0.png").size == (64, 64)
+    assert taught(small, settings, folder=tmp_path).word.hash == whole
+    assert steps == [0, 1, 2, 3, 3]
+
+
+def test_it_is_learned_where_the_model_is(monkeypatch: pytest.MonkeyPatch):
+    asked = []
+    monkeypatch.setattr(lessons, "train", lambda *given, device, **named: asked.append(device))
+    lesson: Any = SimpleNamespace(view=lambda step: SimpleNamespace(device=torch.device("meta")))
+    lessons.learn(lesson, taught_module.WORDS, None, Run(progress=False), {})
+    assert asked == ["meta"]
+
+
+def test_the_report_of_a_thing_of_the_world_is_judged():
+    pocket = load()
+    shots = [render(sample(seed, categories=["car"], style="photo"), 128).picture for seed in (1, 2)]
+    found = textual_inversion(pocket, shots, "<toy>", "car", TextualInversionConfig(steps=0), report=1)
+    assert found.report is not None
+    scores = found.report.scores
+    assert scores["identity"] == scores["identity_before"]
+    judged = likeness(pocket, "car")
+    assert judged is not None
+    images = [read_picture(one) for one in shots]
+    assert judged(images[:1], images[:1]) == pytest.approx(1)
+    assert judged(images[:1], [read_picture(np.zeros((128, 128, 3), np.uint8))]) < 0.5
+    assert likeness(pocket, "toy") is None
 
 
 def test_the_report_is_of_pictures_from_the_same_noise(small: Backbone):

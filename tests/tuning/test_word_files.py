@@ -95,6 +95,17 @@ def test_stock_diffusers_refuses_vectors_for_each_place(small: Backbone, tmp_pat
         stock(small).load_textual_inversion(str(tmp_path / "toy.safetensors"))
 
 
+def test_one_place_s_vectors_are_a_word_that_stock_diffusers_reads(small: Backbone, tmp_path: Path):
+    vectors = torch.randn(len(small.places), 1, small.embed("").states.shape[-1])
+    word = LearnedWord("<toy>", (vectors,)).at(2)
+    save_word(tmp_path / "toy.safetensors", small, word)
+    assert torch.equal(open_word(tmp_path / "toy.safetensors", small).vectors[0], vectors[2])
+    stock(small).load_textual_inversion(str(tmp_path / "toy.safetensors"))
+    for wrong in (word, LearnedWord("<toy>", (vectors,))):
+        with pytest.raises(InputError, match="place"):
+            wrong.at(len(vectors))
+
+
 def test_a_word_of_another_base_is_tried_on_request_alone(small: Backbone, backbone: Backbone, tmp_path: Path):
     if backbone.family == small.family:
         pytest.skip("the same model")

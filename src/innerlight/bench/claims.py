@@ -59,30 +59,45 @@ def run_claims(
 
 
 def source_hash(method: Method) -> str:
-    """Of the method's own file, and of those in which its tasks and rivals stand: another text, other scores."""
-    return hash_of(Path(inspect.getfile(method.function)), f"innerlight.methods.{method.family}._")
+    """Of the method's own file, and of those in which its tasks and rivals stand, and its training: another text, other
+    scores.
+    """
+    return hash_of(Path(inspect.getfile(method.function)))
 
 
-def hash_of(path: Path, *private: str) -> str:
-    """Of a module's text and of those it imports from `embedded`, or under the prefixes `private`."""
+def hash_of(path: Path) -> str:
+    """Of a module's text, and of those it is scored by."""
     total = hashlib.sha256(path.read_bytes())
-    for module in sorted(_scored_by(path, *private)):
-        total.update(Path(inspect.getfile(importlib.import_module(module))).read_bytes())
+    for file in sorted(scored_by(path) - {path}):
+        total.update(file.read_bytes())
     return total.hexdigest()[:12]
 
 
-def _scored_by(path: Path, *private: str) -> set[str]:
-    """The modules that a method's file imports from `embedded`, and of its family's own."""
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    names = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
-    found = {name for name in names if name.startswith(("innerlight.embedded.", *private))}
-    more = {
-        name
-        for module in found
-        if module.startswith(private)
-        for name in _scored_by(Path(inspect.getfile(importlib.import_module(module))), *private)
+def scored_by(path: Path, *, seen: frozenset[Path] = frozenset()) -> set[Path]:
+    """The files that a method's imports of `embedded`, of its family's own and of `tuning`, and of the methods that it
+    gets by name; and theirs.
+    """
+    tree = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    modules = {node.module for node in tree if isinstance(node, ast.ImportFrom) and node.module}
+    found = {
+        Path(inspect.getfile(importlib.import_module(module)))
+        for module in modules
+        if module.startswith(("innerlight.embedded.", "innerlight.tuning.")) or re.search(r"\.methods\.\w+\._", module)
     }
-    return found | more
+    found |= {Path(inspect.getfile(get(name).function)) for name in rivals_of(path)}
+    for file in found - seen - {path}:
+        found |= scored_by(file, seen=seen | found | {path})
+    return found
+
+
+def rivals_of(path: Path) -> set[str]:
+    """The registered methods that a file gets by name."""
+    return {
+        node.args[0].value
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "get"
+        if node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
+    }
 
 
 def judge_hash() -> str:
@@ -129,7 +144,9 @@ def _scores(
 def _journal(backbone: Backbone, method: Method, claim: Claim, folder: Path) -> Manifest:
     settings = {
         "claim": claim.id, "method": source_hash(method), "model": backbone.hash, "judge": judge_hash(),
-        "calibration": settings_of(backbone.calibration, (method.name, *claim.baselines)),
+        "calibration": settings_of(
+            backbone.calibration, {method.name, *rivals_of(Path(inspect.getfile(method.function)))}
+        ),
     }  # fmt: skip
     return journal(folder, claim.id, "claim", settings)
 
@@ -141,6 +158,8 @@ def _rows(backbone: Backbone, method: Method, claim: Claim, scores: Sequence[dic
         raise InputError(f"{claim.id}: {len(kept)} of {len(scores)} scenes could be scored; give more: --scenes")
     own = np.array([one["method"] for one in kept])
     dropped = 1 - len(kept) / len(scores)
+    others = [arm for arm in kept[0] if arm not in ("method", *claim.baselines) and not arm.endswith(" edit")]
+    beside = "".join(f", {arm} {np.mean([one[arm] for one in kept]):.3f}" for arm in others)
     rows = []
     for number, baseline in enumerate(claim.baselines):
         other = np.array([one[baseline] for one in kept])
@@ -152,7 +171,8 @@ def _rows(backbone: Backbone, method: Method, claim: Claim, scores: Sequence[dic
                 claim.id if number == 0 else f"{claim.id}_over_{slug}", float((own - other).mean()), claim.margin, ">",
                 n=len(kept), command=f"innerlight bench {method.name}", low=low, high=high, baseline=baseline,
                 seeds=f"{SCORING}..{SCORING + len(scores) - 1}", model=backbone.hash, packages=PACKAGES,
-                note=f"{own.mean():.3f} against {other.mean():.3f}; {edits}{dropped:.0%} of the scenes dropped; "
+                note=f"{own.mean():.3f} against {other.mean():.3f}{beside if number == 0 else ''}; {edits}"
+                f"{dropped:.0%} of the scenes dropped; "
                 f"{claim.says}",
                 conditions=conditions,
             )

@@ -93,7 +93,6 @@ def _present(backbone: Backbone, seed: int) -> float | None:
 FITS = (
     Fit("dift_timestep", (261, 51, 101, 151, 201, 321, 401, 501), _points("dift"), 80),
     Fit("diffseg_threshold", (1.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), _segments, 60),
-    Fit("emerdiff_clusters", (30, 14, 20, 40), _drawn, 16),
     Fit("emerdiff_strength", (10.0, 3.0, 30.0, 100.0), _drawn, 16),
     Fit("pdm_threshold", (0.7, 0.5, 0.6, 0.8, 0.9), _marked("pdm"), 24),
     Fit("pdm_voting_threshold", (0.5, 0.05, 0.1, 0.2, 0.3, 0.7), _marked("pdm_voting"), 24),

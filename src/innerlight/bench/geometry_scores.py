@@ -131,4 +131,7 @@ def run(backbone: Backbone, name: str, size: Size) -> bool:
         found = method.function(backbone, pictures[0], pictures, config, mask=mask, word="dog", **shared)
         return found.scores.shape == (2,) and bool(np.isfinite(found.scores).all())
     found = method.function(backbone, pictures, "<thing>", "dog", config, report=0, **shared)
-    return all(bool(vectors.isfinite().all()) for vectors in found.word.vectors)
+    if found.kind == "word":
+        return all(bool(vectors.isfinite().all()) for vectors in found.word.vectors)
+    weights = found.backbone.unet.parameters()
+    return found.backbone.hash != backbone.hash and all(bool(one.isfinite().all()) for one in weights)

@@ -58,10 +58,10 @@ RECOGNITION = (
 TEACHING = (
     *_owed("textual_inversion", "identity", "the_word_it_began_as"), "textual_inversion.variants",
     *_owed("p_plus", "identity", "textual_inversion_in_five_times_the_steps"), *_owed("p_plus", "layers", "pattern"),
-    *_owed("dreambooth", "identity", "without_prior_preservation"), "dreambooth.leak",
-    *_owed("dreambooth", "forgetting", "the_best_caption"),
+    "dreambooth.identity", "dreambooth.price", "dreambooth.leak", "dreambooth.forgetting",
     *_owed("dreambooth_lora", "identity", "the_name_before_it_was_taught"),
-    *_owed("style_mixing", "joint", "the_shape_alone"), *_owed("text_anatomy", "padding", "words_taken"),
+    *_owed("style_mixing", "joint", "the_mean_of_both_prompts the_shape_alone"),
+    *_owed("text_anatomy", "padding", "words_taken"),
     "textual_inversion.cost", "p_plus.cost", "dreambooth.cost", "dreambooth_lora.cost", "textual_inversion.optimiser",
 )  # fmt: skip
 GEOMETRY = tuple(f"{name}.geometry" for name in names())  # every method, registered and to come

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
+from torch import Tensor
 
 from innerlight.backbones import Backbone
 from innerlight.embedded.edits import parsed
 from innerlight.embedded.oracle import Parsed, regions_of, shipped_judge
 from innerlight.embedded.vae import to_tensor
 from innerlight.sampling import Run, generate
-from innerlight.world import CATEGORIES, caption, individual, render, sample
+from innerlight.world import CATEGORIES, caption, individual, render, sample, truth
 from innerlight.world.draw import Render
 from innerlight.world.palette import UNNAMED_COLOURS, UNNAMED_PATTERNS
 from innerlight.world.scene import SETTINGS, Look, Scene
 
 ROLES = ("colour", "pattern")
 DRAWN = 10  # pictures of a prompt that are judged
+SPREAD = 1000  # seeds of one concept
+EACH = 3  # of so many concepts one is of an unnamed pattern
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,18 +47,19 @@ class Concept:
         """Share of the pictures that show its class with all of its values that have no word."""
         return float(np.mean([self._shown(one) for one in parsed(*pictures)]))
 
-    def drawn(self, backbone: Backbone, prompt: str, seed: int) -> float:
+    def drawn(self, backbone: Backbone, prompt: str, seed: int, count: int = DRAWN) -> float:
         """The same of what a model draws of a prompt."""
-        return self.kept(generate(backbone, [prompt] * DRAWN, seed=seed, run=Run(progress=False)).images)
+        seeds = seeds_of(seed, count)
+        return self.kept(generate(backbone, [prompt] * count, seed=seeds, run=Run(progress=False)).images)
 
-    def elsewhere(self, backbone: Backbone, name: str, seed: int) -> float:
+    def elsewhere(self, backbone: Backbone, name: str, seed: int, count: int = DRAWN) -> float:
         """Share of pictures of a word somewhere else, in each setting as often, that show that setting."""
         asked: list[str] = []
         for setting in SETTINGS:
             told = caption(replace(self.alone.scene, setting=setting), "short", say=[(0, "noun"), (None, "setting")])
             noun = next(span for span in told.spans if span.role == "noun")
-            asked += [f"a {name}{told.text[noun.end :]}"] * max(1, DRAWN // len(SETTINGS))
-        made = generate(backbone, asked, seed=seed, run=Run(progress=False)).images
+            asked += [f"a {name}{told.text[noun.end :]}"] * max(1, count // len(SETTINGS))
+        made = generate(backbone, asked, seed=seeds_of(seed, len(asked)), run=Run(progress=False)).images
         settings = np.repeat(SETTINGS, len(asked) // len(SETTINGS))
         return float(np.mean(np.array(settings_shown(made)) == settings))
 
@@ -65,20 +69,59 @@ class Concept:
 
 
 def concept(seed: int, size: int, categories: Sequence[str], *, shots: int = 5) -> Concept:
-    """The concept number `seed`, of one of some categories: always of an unnamed colour."""
-    kind = categories[seed % len(categories)]
-    colour = list(UNNAMED_COLOURS)[seed % len(UNNAMED_COLOURS)]
+    """The concept number `seed`, of one of some categories: always of an unnamed colour, every third time of an
+    unnamed pattern too; in photographs, so that there is no style to learn.
+    """
+    rounds, place = divmod(seed, len(categories))
+    kind = categories[place]
+    colour = list(UNNAMED_COLOURS)[(rounds + place) % len(UNNAMED_COLOURS)]
     look = replace(individual(f"concept/{seed}", kind), colour=colour)
-    scenes = [sample(f"concept/{seed}/{number}", looks=[look]) for number in range(shots + 1)]
+    if seed % EACH == 0:
+        look = replace(look, pattern=list(UNNAMED_PATTERNS)[seed // EACH % len(UNNAMED_PATTERNS)])
+    scenes = [sample(f"concept/{seed}/{number}", looks=[look], style="photo") for number in range(shots + 1)]
     told = caption(scenes[-1], "short", say=[(0, role) for role in ("noun", *ROLES)]).text
     pictures = [Image.fromarray(render(scene, size).picture) for scene in scenes[:-1]]
     return Concept(look, pictures, kind, told, render(scenes[-1], size))
+
+
+Judged = Callable[[Sequence[Image.Image], Sequence[Image.Image]], float]
+
+
+def likeness(backbone: Backbone, like: str) -> Judged | None:
+    """How like the things of one class in two groups of pictures are, by the judge: the mean cosine of its identity
+    vectors over all pairs, 0 for pictures without such a thing. None where the judge does not know the class, or the
+    model is not one of the world's.
+    """
+    if "vocabulary" not in backbone.calibration or like not in CATEGORIES:
+        return None
+    number = {name: number for number, name in truth.category_names().items()}[like]
+
+    def vectors(pictures: Sequence[Image.Image]) -> Tensor:
+        """(n, identity), 0 where the class is not seen."""
+        side = backbone.size[0]
+        found = []
+        for seen in parsed(*(ImageOps.fit(one, (side, side)) for one in pictures)):
+            mask = torch.from_numpy(seen.maps["category"] == number)
+            _, identity = shipped_judge().describe_things(seen.features[None], mask[None])
+            found.append(identity[0] * bool(mask.any()))
+        return torch.stack(found)
+
+    @torch.no_grad()
+    def judged(first: Sequence[Image.Image], second: Sequence[Image.Image]) -> float:
+        return float((vectors(first) @ vectors(second).T).mean())
+
+    return judged
 
 
 def plain_names(backbone: Backbone) -> list[str]:
     """The world's categories whose name is one token, as what a word begins as must be."""
     (encoder, *_) = backbone.texts
     return [name for name in sorted(CATEGORIES) if encoder.cut(name).end == 2]
+
+
+def seeds_of(seed: int, count: int) -> list[int]:
+    """Of the pictures that are judged of concept number `seed`: no other's, nor those of pictures it is taught with."""
+    return [SPREAD * seed + number for number in range(count)]
 
 
 def right(backbone: Backbone, seed: int, *, but: str) -> float:
@@ -92,7 +135,7 @@ def right(backbone: Backbone, seed: int, *, but: str) -> float:
         if len(asked) == DRAWN:
             break
     prompts = [caption(scene, "short", say=[(0, "noun"), (0, "colour")]).text for scene in asked]
-    made = generate(backbone, prompts, seed=seed, run=Run(progress=False)).images
+    made = generate(backbone, prompts, seed=seeds_of(seed, DRAWN), run=Run(progress=False)).images
     found = [
         (scene, *regions_of(render(scene, backbone.size[0]), dict(seen.maps)))
         for scene, seen in zip(asked, parsed(*made), strict=True)

@@ -45,6 +45,12 @@ class LearnedWord:
         """How many places have vectors of their own; None: all share one."""
         return self.vectors[0].shape[0] if self.vectors[0].ndim == 3 else None
 
+    def at(self, place: int) -> LearnedWord:
+        """The word as one place reads it, for all places alike: one that files of all kinds can hold."""
+        if self.places is None or not 0 <= place < self.places:
+            raise InputError(f"place: {self.name} has vectors for {self.places or 'no'} places, got {place}")
+        return LearnedWord(self.name, tuple(one[place] for one in self.vectors))
+
     @property
     def hash(self) -> str:
         """Of name and vectors."""

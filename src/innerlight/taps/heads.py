@@ -79,6 +79,11 @@ class Heads:
         return mixed.view(heads, -1, rows, d).permute(2, 0, 1, 3).to(self.q.dtype)
 
 
+def together(rows: Sequence[int]) -> Sequence[int] | slice:
+    """Rows that lie together as a slice, which is no copy."""
+    return slice(rows[0], rows[-1] + 1) if list(rows) == list(range(rows[0], rows[-1] + 1)) else rows
+
+
 def attend(heads: Heads, fused: Callable[..., Tensor]) -> Tensor:
     """The attention's result (rows, heads, queries, d), by the fused kernel wherever it can do it."""
     if heads.shared:

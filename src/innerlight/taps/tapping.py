@@ -19,7 +19,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from innerlight.taps.heads import Heads
+from innerlight.taps.heads import Heads, together
 from innerlight.taps.moment import Moment, Rows
 from innerlight.taps.reducers import HeadMean, Reducer
 from innerlight.taps.sites import ATTENTION, Grid, Site, Sites
@@ -68,9 +68,7 @@ class View:
         missing = [row for row in rows if row not in self.present]
         if missing:
             raise TapError(f"{self.site.name}: rows {missing} are not at hand; name them in sees=")
-        at: list[int] | slice = [self.present.index(row) for row in rows]
-        if at == list(range(at[0], at[-1] + 1)):
-            at = slice(at[0], at[-1] + 1)  # rows that lie together are shown as they lie, without a copy
+        at = together([self.present.index(row) for row in rows])
         return self.values.take(at) if isinstance(self.values, Heads) else self.values[at]
 
 

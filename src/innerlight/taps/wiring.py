@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from innerlight.taps.heads import Heads, attend
+from innerlight.taps.heads import Heads, attend, together
 from innerlight.taps.moment import Moment, now, told
 from innerlight.taps.reducers import HeadMean, Whole
 from innerlight.taps.sites import ATTENTION, Site, Sites
@@ -300,7 +300,9 @@ class _Inside(TorchFunctionMode):
         return _pass_by(self.sites, self.site, "mixed", out)
 
     def _fused(self, original: Heads, func: Any, moment: Moment) -> tuple[Tensor, _Patchwork]:
-        """The fused kernel over all rows, and once more over rows whose keys have become others in number."""
+        """The fused kernel over all rows that fit in one call; those whose keys have become others in number, or whose
+        probabilities are shared, by themselves.
+        """
         patches: list[tuple[tuple[int, ...], Heads]] = []
         inplace = original
         for own, changed in _changes(self._of("heads", Write), original, self.site, moment):
@@ -308,10 +310,11 @@ class _Inside(TorchFunctionMode):
                 inplace = _put(inplace, own, changed)
             else:
                 patches.append((own, changed))
-        out = attend(inplace, func)
-        for own, changed in patches:
-            out = out.index_copy(0, torch.tensor(own, device=out.device), attend(changed, func))
-        return out, _Patchwork(inplace, patches)
+        apart = {row for own, _ in patches for row in own}
+        rest = tuple(row for row in range(len(original.v)) if row not in apart)
+        found = [(rest, attend(inplace.take(together(rest)) if apart else inplace, func))] if rest else []
+        found += [(own, attend(changed, func)) for own, changed in patches]
+        return _rows_in_place(found), _Patchwork(inplace, patches)
 
     def _in_the_open(self, opened: list[tuple[Tap, Any]], heads: _Patchwork, out: Tensor, moment: Moment) -> Tensor:
         """Probabilities of the rows that anybody asked for, a chunk of queries at a time."""
@@ -372,6 +375,17 @@ class _Patchwork:
                     "read or write them in separate taps"
                 )
         return self.whole if rows == tuple(range(len(self.whole.v))) else self.whole.take(rows)
+
+
+def _rows_in_place(parts: Sequence[tuple[Sequence[int], Tensor]]) -> Tensor:
+    """One tensor of the rows of all parts, each where it belongs; of rows that two parts have, the later one's."""
+    if len(parts) == 1:
+        return parts[0][1]
+    (_, first), *_ = parts
+    out = first.new_zeros(1 + max(row for rows, _ in parts for row in rows), *first.shape[1:])
+    for rows, part in parts:
+        out = out.index_copy(0, torch.tensor(rows, device=out.device), part)
+    return out
 
 
 # What all places share

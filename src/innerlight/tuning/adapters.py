@@ -26,6 +26,7 @@ from innerlight.types import InputError, NotFoundError
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")  # of self and text attention
 ADAPTER, FILE = "learned", "pytorch_lora_weights.safetensors"
+FORMAT = "innerlight lora 1"
 _SETTINGS = "lora_adapter_metadata"  # diffusers' key
 
 
@@ -64,7 +65,8 @@ def save_lora(path: str | os.PathLike[str], backbone: Backbone, *, model_hash: s
     layers = get_peft_model_state_dict(backbone.unet, adapter_name=ADAPTER)
     settings = {f"unet.{key}": value for key, value in backbone.unet.peft_config[ADAPTER].to_dict().items()}
     told = {
-        "format": "pt", "base": model_hash, "prediction": backbone.prediction,
+        "format": "pt", "innerlight": FORMAT, "base": model_hash, "prediction": backbone.prediction,
+        "tokenizer": str(len(backbone.texts[0].tokenizer)),
         _SETTINGS: json.dumps(settings, default=_listed, sort_keys=True),
         **{key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()},
     }  # fmt: skip

@@ -100,7 +100,8 @@ class Lesson:
     def sample(self, averaged: nn.Module, folder: Path, step: int) -> None:
         """Pictures of what is learned, as it is now."""
         del averaged
-        made = generate(self.view(step), self.shown[:SHOWN], seed=self.seed, run=Run(progress=False))
+        prompts, quiet = self.shown[:SHOWN], Run(progress=False)
+        made = generate(self.view(step), prompts, seed=self.seed, size=self.states.size, run=quiet)
         for number, image in enumerate(made.images):
             write_picture(image, folder / f"sample-{step:06d}-{number}.png")
 
@@ -114,7 +115,8 @@ def learn(lesson: Lesson, schedule: Schedule, folder: Path | None, run: Run, rec
     with run.bar("learning", schedule.steps) as advance:
         for _ in range(0 if folder is None else state_of(folder).step):
             advance()
-        train(lesson, schedule, folder, progress=lambda done, of: advance())
+        device = str(lesson.view(0).device)
+        train(lesson, schedule, folder, device=device, progress=lambda done, of: advance())
 
 
 def _refuse_other(path: Path, recipe: Mapping[str, Any]) -> None:

@@ -50,25 +50,26 @@ def subject_parts(
 def class_shots(
     backbone: Backbone, like: str, count: int, size: Size, *, seed: int, folder: Path | None, run: Run
 ) -> Shots:
-    """What the model draws of a class, decided by weights, prompt and seed; in `folder` it is kept for another run."""
+    """What the model draws of a class, decided by weights, prompt and seed; in `folder` it is kept as it comes, for
+    this run and others.
+    """
     told = f"{backbone.hash} {like} {count} {size} {seed}"
     kept = folder and folder / f"prior-{hashlib.sha256(told.encode()).hexdigest()[:LENGTH]}.safetensors"
-    if kept and kept.exists():
-        return Shots.exactly(load_file(kept)["latents"].to(backbone.device), size)
-    latents = []
+    latents = [load_file(kept)["latents"]] if kept and kept.exists() else []
     with run.bar("drawing the class", count) as advance:
-        for start in range(0, count, TOGETHER):
+        for _ in range(sum(map(len, latents))):
+            advance()
+        for start in range(sum(map(len, latents)), count, TOGETHER):
             prompts = [f"a {like}"] * min(TOGETHER, count - start)
             quiet = replace(run, progress=False)
             made = generate(backbone, prompts, seed=seed + start, size=size, decode=False, run=quiet)
-            latents.append(made.latents)
+            latents.append(made.latents.cpu())
+            if kept:
+                with atomic_path(kept) as temporary:
+                    save_file({"latents": torch.cat(latents).contiguous()}, temporary)
             for _ in prompts:
                 advance()
-    found = torch.cat(latents)
-    if kept:
-        with atomic_path(kept) as temporary:
-            save_file({"latents": found.cpu().contiguous()}, temporary)
-    return Shots.exactly(found, size)
+    return Shots.exactly(torch.cat(latents).to(backbone.device), size)
 
 
 def _saying(prompt: str) -> Say:

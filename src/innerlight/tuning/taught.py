@@ -34,10 +34,14 @@ from innerlight.viz import grid
 
 NAME = "<thing>"  # of a word, if it is given none
 SAMPLES, SPARED = 4, 25  # times at which a run shows what it has learned so far; steps at least between them
+Judged = Callable[
+    [Sequence[Image.Image], Sequence[Image.Image]], float
+]  # how like things in two groups of pictures are
 TIMESTEP = 261  # of the features that pictures are compared by, where a model names none
 PLAN = Schedule(
     steps=0, batch=0, warmup=0, final=1.0, average=None, betas=(0.9, 0.999), half=False, log_steps=1, save_seconds=300
 )  # a rate that stays, gradients of length 1 at most, no average
+WORDS = replace(PLAN, final=0.0, clip=math.inf, decays="all", save_seconds=20)  # a few numbers, kept at once
 PLAIN = ("a photo of a {}", "a {}", "{}")
 ELSEWHERE = ("a {} on the grass", "a {} in the snow", "a drawing of a {}")
 
@@ -48,8 +52,9 @@ class Report:
 
     change: how much pictures of the word differ from those of what it began as; 0 is a word without effect.
     kept: how like the pictures learned from those of the word are (cosine of mean features); `before`, those of what
-    it began as. editable: does a setting move both alike (cosine of what it changes)? drift: how much pictures of what
-    it began as have changed; 0 where only a word was learned.
+    it began as; `identity` and `identity_before`, the same by a judge of individuals, where there is one. editable:
+    does a setting move both alike (cosine of what it changes)? drift: how much pictures of what it began as have
+    changed; 0 where only a word was learned.
     """
 
     scores: Mapping[str, float]
@@ -114,6 +119,7 @@ def teach_word(
     seed: int = 0,
     folder: Path | None = None,
     report: int = 2,
+    judged: Judged | None = None,
     run: Run | None = None,
 ) -> Taught:
     """A word learned from one part of pictures, all of the model's networks left as they are; with `report` pictures of
@@ -123,12 +129,12 @@ def teach_word(
     lesson = Lesson(
         vectors, view, [part], changing=lambda prompt: True, seed=seed, shown=[f"a {name}"] * 2, terms=terms
     )
-    schedule = replace(PLAN, steps=steps, batch=part.count, rate=rate, decay=decay, final=0.0, clip=math.inf)
+    schedule = replace(WORDS, steps=steps, batch=part.count, rate=rate, decay=decay)
     whole = _whole(recipe, backbone, name, like, images, part, seed)
     with frozen(backbone.networks):
         learn(lesson, _sampled(schedule), folder, told, whole)
     taught = backbone.knowing(vectors.learned(name))
-    seen = _seen(backbone, taught, name, like, images, report, part, seed, told)
+    seen = _seen(backbone, taught, name, like, images, report, part, seed, judged, told)
     return Taught(taught, name, "word", whole, seen)
 
 
@@ -149,6 +155,7 @@ def teach_weights(
     seed: int = 0,
     folder: Path | None = None,
     report: int = 2,
+    judged: Judged | None = None,
     run: Run | None = None,
 ) -> Taught:
     """Weights learned from parts of pictures: `module` has those of `tuned` that change, `backbone` is what it was
@@ -165,7 +172,7 @@ def teach_weights(
         learn(lesson, _sampled(schedule), folder, told, whole)
     tuned.unet.eval().requires_grad_(False)
     tuned.hash = hash_modules(tuned.networks.values())
-    seen = _seen(backbone, tuned, phrase, like, images, report, parts[0], seed, told)
+    seen = _seen(backbone, tuned, phrase, like, images, report, parts[0], seed, judged, told)
     return Taught(tuned, phrase, kind, whole, seen)
 
 
@@ -198,11 +205,14 @@ def _seen(
     count: int,
     part: Part,
     seed: int,
+    judged: Judged | None,
     run: Run,
 ) -> Report | None:
     if not count:
         return None
-    return report_on(before, after, name, like, images, count=count, size=part.shots.size, seed=seed, run=run)
+    return report_on(
+        before, after, name, like, images, count=count, size=part.shots.size, seed=seed, judged=judged, run=run
+    )
 
 
 def report_on(
@@ -215,6 +225,7 @@ def report_on(
     count: int = 2,
     size: Size | None = None,
     seed: int = 0,
+    judged: Judged | None = None,
     run: Run | None = None,
 ) -> Report:
     """Pictures of the word and of what it began as, from the same noise, `count` of each kind; and their scores."""
@@ -245,6 +256,8 @@ def report_on(
         "editable": float(np.mean(moved)),
         "drift": _difference(old, drawn(after, plain, like)) if after.unet is not before.unet else 0.0,
     }
+    if judged is not None:
+        scores |= {"identity": judged(shown, new), "identity_before": judged(shown, old)}
     return Report(scores, pictures)
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Literal, Protocol, TextIO
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ class Schedule:
     final: float = 0.02  # share of the rate that is left at the end (cosine)
     turn: int | None = None  # step at which what is learnt from changes: warm-up and cosine begin anew there
     decay: float = 0.01  # weight decay
+    decays: Literal["matrices", "all"] = "matrices"  # not biases and norms, or whatever is learned
     average: float | None = 0.999  # of the exponential moving average, reached gradually; None: no average
     clip: float = 1.0  # the longest gradient
     betas: tuple[float, float] = (0.9, 0.99)
@@ -83,7 +84,7 @@ def train(
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     module = stage.module.to(device)
-    optimiser = torch.optim.AdamW(_groups(module, schedule.decay), lr=schedule.rate, betas=schedule.betas)
+    optimiser = torch.optim.AdamW(_groups(module, schedule), lr=schedule.rate, betas=schedule.betas)
     average = _Average(module, schedule.average)
     checkpoint = None if folder is None else folder / "checkpoint.pt"
     state = _restore(checkpoint, schedule, module, optimiser, average)
@@ -100,9 +101,10 @@ def train(
                     line = {"step": state.step, "seconds": round(state.seconds, 1), **figures}
                     print(json.dumps(line), file=log, flush=True)
                     progress(state.step, schedule.steps)
-                if folder is not None and state.step % schedule.sample_steps == 0:
+                sampled = folder is not None and state.step % schedule.sample_steps == 0
+                if folder is not None and sampled:
                     stage.sample(average.module, folder, state.step)
-                if time.monotonic() - saved > schedule.save_seconds:
+                if sampled or time.monotonic() - saved > schedule.save_seconds:
                     _save(checkpoint, schedule, module, optimiser, average, state)
                     saved = time.monotonic()
                 if seconds is not None and time.monotonic() - begun > seconds:
@@ -165,12 +167,13 @@ def _share(step: int, schedule: Schedule) -> float:
     return schedule.final + (1 - schedule.final) * cosine
 
 
-def _groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Matrices and kernels decay; biases and norms do not."""
+def _groups(module: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:
+    """What decays, and what does not."""
     parameters = [p for p in module.parameters() if p.requires_grad]
+    least = 2 if schedule.decays == "matrices" else 0  # axes of what does
     return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p.ndim >= least], "weight_decay": schedule.decay},
+        {"params": [p for p in parameters if p.ndim < least], "weight_decay": 0.0},
     ]
 
 

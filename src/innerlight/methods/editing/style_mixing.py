@@ -11,20 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from innerlight.backbones import Backbone, Context, Size
-from innerlight.embedded.concepts import DRAWN, concept, plain_names
+from innerlight.embedded.concepts import concept, plain_names, seeds_of
 from innerlight.files import Source
-from innerlight.methods._registry import Claim, get, method
+from innerlight.methods._registry import Claim, Method, get, method
 from innerlight.sampling import Inversion, Run
 from innerlight.sampling.editing import SOURCE, Case, Control, Edited, Part, edit
 from innerlight.types import InputError
 
 LEVELS = 2  # of resolution, from the lowest, whose places read the source's prompt
+JUDGED = 25  # pictures of each pair of things
 POSITIONS = ("all", "words", "pads")
 
 
@@ -43,20 +44,26 @@ def _score_joint(backbone: Backbone, seed: int) -> dict[str, float]:
     """Share of pictures with the class of one learned thing and the look of another."""
     shape, look = (concept(number, backbone.size[0], plain_names(backbone)) for number in (seed, seed + 1))
     both = replace(shape, look=replace(shape.look, colour=look.look.colour, pattern=look.look.pattern))
-    quiet: dict[str, Any] = {"seed": seed, "run": Run(progress=False)}
-    known: dict[str, Backbone] = {}
-    for name in ("p_plus", "textual_inversion"):
-        teach = get(name)
-        config = teach.config(steps=int(backbone.calibration.get("p_plus_steps", 500)))
+    quiet = Run(progress=False)
+
+    def knowing(teach: Method) -> Backbone:
+        """Both things by words of their own."""
         words = [
-            teach.function(backbone, one.shots, title, one.like, config, report=0, **quiet).word
+            teach.function(backbone, one.shots, title, one.like, report=0, seed=seed, run=quiet).word
             for one, title in ((shape, "<shape>"), (look, "<look>"))
         ]
-        known[name] = backbone.knowing(*words)
-    mixed = style_mixing(known["p_plus"], ["a <shape>"] * DRAWN, ["a <look>"] * DRAWN, **quiet)
+        return backbone.knowing(*words)
+
+    placed, plain = knowing(get("p_plus")), knowing(get("textual_inversion"))
+    prompts, seeds = (["a <shape>"] * JUDGED, ["a <look>"] * JUDGED), seeds_of(seed, JUDGED)
+    mixed, mean = (
+        style_mixing(placed, *prompts, config, seed=seeds, run=quiet)
+        for config in (StyleMixingConfig(), StyleMixingConfig(first=0, last=len(backbone.places) - 1, share=0.5))
+    )
     return {
         "method": both.kept(mixed.images),
-        "one prompt of two learned words": both.drawn(known["textual_inversion"], "a <shape> like a <look>", seed),
+        "one prompt of two learned words": both.drawn(plain, "a <look> <shape>", seed, JUDGED),
+        "the mean of both prompts": both.kept(mean.images),
         "the shape alone": both.kept(mixed.sources),
     }
 
@@ -64,7 +71,7 @@ def _score_joint(backbone: Backbone, seed: int) -> dict[str, float]:
 CLAIM = Claim(
     "style_mixing.joint",
     "pictures have the class of one learned thing and the colour of another, more often than from a prompt of both",
-    ("one prompt of two learned words", "the shape alone"), _score_joint, scenes=8,
+    ("one prompt of two learned words", "the mean of both prompts", "the shape alone"), _score_joint, scenes=8,
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from innerlight.types import InputError, LabelMap
 from innerlight.world import render, sample, truth
 
 REFERENCE = "reference"
-CLUSTERS, STRENGTH = 30, 10.0  # the authors', of Stable Diffusion
+STRENGTH = 10.0  # the authors', of Stable Diffusion
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,14 @@ class EmerdiffConfig:
     inversion: str = "edit_friendly"  # or ddim
     timestep: int = 281  # at which features are moved, of 1000; 281 to 481 do as well
     feature_timestep: int = 1  # at which cells are compared
-    clusters: int | None = None  # of cells; None: the model's own, else 30
+    clusters: int = 30  # of cells
     strength: float | None = None  # by how much features are moved, up and down; None: the model's own, else 10
     smoothing: float = 0.5  # of what has moved, in cells; not stated by the authors
     fast: bool = False  # decode the estimate after one step, not the end of the run: an approximation
     together: int = 20  # moved runs in one pass
+
+
+MEASURED = EmerdiffConfig(together=10)  # two cores are quickest with so many runs in a pass
 
 
 @cache
@@ -48,10 +51,10 @@ def _arms(backbone: Backbone, seed: int) -> dict[str, Drawing] | None:
     drawn = render(sample(seed), backbone.size[0])
     if len(np.unique(truth.instances(drawn))) < 2:
         return None
-    picture, config = Image.fromarray(drawn.picture), EmerdiffConfig()
-    masks = coarse_masks(backbone, picture, config, seed=seed)
+    picture = Image.fromarray(drawn.picture)
+    masks = coarse_masks(backbone, picture, MEASURED, seed=seed)
     arms = {
-        "method": emerdiff(backbone, picture, config, seed=seed).labels[0].labels,
+        "method": emerdiff(backbone, picture, MEASURED, seed=seed).labels[0].labels,
         "its coarse masks": segments_of(masks.float(), drawn.picture.shape[:2])[0],
         "k-means on colours and places": colour_segments(drawn.picture, len(masks), COLOUR_WEIGHT),
     }
@@ -123,11 +126,8 @@ def coarse_masks(
         seen = probe(backbone, latents, config.feature_timestep, read, noise=None)
     (heads,) = seen[read].values()
     queries = heads.q[0].transpose(0, 1).flatten(1)  # (cells, heads d)
-    clusters = config.clusters
-    if clusters is None:
-        clusters = int(backbone.calibration.get("emerdiff_clusters", CLUSTERS))
-    found, _ = k_means(queries.float(), clusters, seed)
-    return F.one_hot(found, clusters).bool().T.unflatten(1, first.grid(seen.latent))
+    found, _ = k_means(queries.float(), config.clusters, seed)
+    return F.one_hot(found, config.clusters).bool().T.unflatten(1, first.grid(seen.latent))
 
 
 def differences(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from innerlight.backbones import Backbone, Size
 from innerlight.backbones.saving import refuse_unsavable
-from innerlight.embedded.concepts import concept, plain_names, right
+from innerlight.embedded.concepts import concept, likeness, plain_names, right
 from innerlight.files import Source, read_pictures
 from innerlight.methods._registry import Claim, method
 from innerlight.sampling import Run
@@ -65,10 +65,15 @@ def _score(measure: str) -> Callable[[Backbone, int], dict[str, float]]:
 
 
 WITHOUT = "without prior preservation"
+LESS = 0.05  # of identity that prior preservation may cost
 CLAIMS = (
     Claim(
         "dreambooth.identity", "a thing of a colour that no word names is drawn again, better than by the best caption",
-        ("the best caption", WITHOUT), _score("identity"), scenes=20,
+        ("the best caption",), _score("identity"), scenes=20,
+    ),
+    Claim(
+        "dreambooth.price", f"prior preservation costs at most {LESS:g} of that", (WITHOUT,), _score("identity"), -LESS,
+        scenes=20,
     ),
     Claim(
         "dreambooth.leak", "prior preservation keeps the thing out of pictures of its class (share of them, less)",
@@ -76,7 +81,7 @@ CLAIMS = (
     ),
     Claim(
         "dreambooth.forgetting", "with prior preservation more of what is asked of other classes is still drawn",
-        (WITHOUT, "the best caption"), _score("others"), scenes=20,
+        (WITHOUT,), _score("others"), scenes=20,
     ),
 )  # fmt: skip
 
@@ -116,5 +121,6 @@ def dreambooth(
     recipe = {"method": "dreambooth", "config": asdict(config) | {"steps": steps, "rate": rate}}
     return teach_weights(
         backbone, tuned, tuned.unet, name, like, images, parts, kind="model", steps=steps, rate=rate,
-        decay=config.decay, recipe=recipe, seed=seed, folder=folder, report=report, run=run,
+        decay=config.decay, recipe=recipe, seed=seed, folder=folder, report=report, judged=likeness(backbone, like),
+        run=run,
     )  # fmt: skip

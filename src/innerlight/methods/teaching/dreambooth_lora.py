@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from innerlight.backbones import Backbone, Size
-from innerlight.embedded.concepts import concept, plain_names
+from innerlight.embedded.concepts import concept, likeness, plain_names
 from innerlight.files import Source, read_pictures
 from innerlight.methods._registry import Claim, method
 from innerlight.sampling import Run
@@ -91,5 +91,6 @@ def dreambooth_lora(
     recipe = {"method": "dreambooth_lora", "config": asdict(config) | {"steps": steps, "rate": rate}}
     return teach_weights(
         backbone, tuned, lora_of(tuned), name, like, images, parts, kind="lora", steps=steps, rate=rate,
-        decay=config.decay, recipe=recipe, seed=seed, folder=folder, report=report, run=run,
+        decay=config.decay, recipe=recipe, seed=seed, folder=folder, report=report, judged=likeness(backbone, like),
+        run=run,
     )  # fmt: skip

@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from innerlight.backbones import Backbone, Size
-from innerlight.embedded.concepts import concept, plain_names
+from innerlight.embedded.concepts import concept, likeness, plain_names
 from innerlight.files import Source, read_pictures
 from innerlight.methods._registry import Claim, method
 from innerlight.sampling import Run
 from innerlight.tuning.denoising import Part, Say, Shots
 from innerlight.tuning.lessons import Term, Vectors, begun
 from innerlight.tuning.taught import NAME, Taught, teach_word
-from innerlight.tuning.templates import PAIRS, STYLES, THINGS, drawn, known_to
+from innerlight.tuning.templates import EACH_STEP, PAIRS, STYLES, THINGS, drawn, known_to
 
 STEPS = 3000  # of the released recipe for Stable Diffusion, at an effective rate of 2e-3
 
@@ -56,12 +56,16 @@ def _score_identity(backbone: Backbone, seed: int) -> dict[str, float]:
 
 VARIANTS = {
     "one vector": TextualInversionConfig(),
+    "two vectors": TextualInversionConfig(vectors=2),
     "four vectors": TextualInversionConfig(vectors=4),
     "unlocked one by one": TextualInversionConfig(vectors=4, progressive=True),
+    "hardly held": TextualInversionConfig(hold=0.01),
+    "lightly held": TextualInversionConfig(hold=0.1),
     "held": TextualInversionConfig(hold=1.0),
     "words of their own": TextualInversionConfig(own_words=0.25),
 }
 LESS_EDITABLE = (("held", "one vector"), ("one vector", "four vectors"))  # the second is more like, and less editable
+JUDGED = 28  # pictures of each kind
 
 
 def _score_variants(backbone: Backbone, seed: int) -> dict[str, float]:
@@ -74,8 +78,8 @@ def _score_variants(backbone: Backbone, seed: int) -> dict[str, float]:
         taught = textual_inversion(
             backbone, asked.shots, NAME, asked.like, config, report=0, seed=seed, run=Run(progress=False)
         )
-        found[f"{arm}: like"] = asked.drawn(taught.backbone, f"a {NAME}", seed)
-        found[f"{arm}: editable"] = asked.elsewhere(taught.backbone, NAME, seed)
+        found[f"{arm}: like"] = asked.drawn(taught.backbone, f"a {NAME}", seed, JUDGED)
+        found[f"{arm}: editable"] = asked.elsewhere(taught.backbone, NAME, seed, JUDGED)
     steps = [found[f"{more}: like"] - found[f"{less}: like"] for less, more in LESS_EDITABLE]
     steps += [found[f"{less}: editable"] - found[f"{more}: editable"] for less, more in LESS_EDITABLE]
     return {"method": float(np.mean([0.5 + 0.5 * np.sign(step) for step in steps])), "no order": 0.5} | found
@@ -116,7 +120,8 @@ def textual_inversion(
     """
     images = read_pictures(pictures)
     shots = Shots.of(backbone, images, size, mirrored=config.mirror)
-    steps = config.steps or int(backbone.calibration.get("textual_inversion_steps", STEPS))
+    known_steps = int(backbone.calibration.get("textual_inversion_steps", STEPS))
+    steps = known_steps if config.steps is None else config.steps
     owners = [f"<{name.strip('<>')}-{number}>" for number in range(len(shots))] if config.own_words else []
     own = dict.fromkeys(owners, begun(backbone, like))
     vectors = Vectors(backbone, {name: begun(backbone, like, config.vectors), **own})
@@ -130,7 +135,7 @@ def textual_inversion(
     recipe = {"method": "textual_inversion", "config": asdict(config) | {"steps": steps}}
     return teach_word(
         backbone, vectors, name, like, images, part, view, steps=steps, rate=config.rate, decay=config.decay,
-        terms=terms, recipe=recipe, seed=seed, folder=folder, report=report, run=run,
+        terms=terms, recipe=recipe, seed=seed, folder=folder, report=report, judged=likeness(backbone, like), run=run,
     )  # fmt: skip
 
 
@@ -148,11 +153,12 @@ def _sentences(backbone: Backbone, name: str, owners: Sequence[str], config: Tex
     pairs = known_to(PAIRS, vocabulary)
 
     def say(chosen: Sequence[int], random: np.random.Generator) -> list[str]:
-        said = [one.format(name) for one in drawn(plain, len(chosen), random)]
+        few = EACH_STEP // 2 if owners else EACH_STEP
+        said = [one.format(name) for one in drawn(plain, len(chosen), random, few)]
         if not owners:
             return said
         own = random.random(len(chosen)) < config.own_words
-        both = drawn(pairs, len(chosen), random)
+        both = drawn(pairs, len(chosen), random, few)
         return [
             pair.format(name, owners[picture]) if mixed else alone
             for alone, pair, picture, mixed in zip(said, both, chosen, own, strict=True)
