@@ -16,7 +16,7 @@ from innerlight.methods.retrieval.pdm import pdm
 from innerlight.methods.teaching.dreambooth import DreamboothConfig, dreambooth
 from innerlight.methods.teaching.dreambooth_lora import DreamboothLoraConfig, dreambooth_lora
 from innerlight.sampling import CancelToken, Run, generate
-from innerlight.tuning.denoising import Shots, TextStates, losses, weighed
+from innerlight.tuning.denoising import Batch, Shots, TextStates, losses, weighed
 from innerlight.tuning.subjects import class_shots, subject_parts
 from innerlight.types import CancelledError, InputError
 from innerlight.world import render, sample
@@ -103,14 +103,8 @@ def test_without_weight_the_class_does_not_count(small: Backbone):
         """The first rows see the same noise and times however many follow."""
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(torch, "randn", lambda shape, **named: noise[: shape[0]])
-            found = losses(
-                tuned,
-                parts,
-                states,
-                seed=1,
-                step=0,
-                times=lambda count, own: torch.tensor([300, 600, 100, 900])[:count],
-            )
+            times = lambda count, own: torch.tensor([300, 600, 100, 900])[:count]  # noqa: E731
+            found = losses(Batch.of(tuned, parts, states, seed=1, step=0, times=times), parts)
         return torch.autograd.grad(weighed(found, parts), one)[0]
 
     both, alone = gradient(exact), gradient(exact[:1])
@@ -123,7 +117,7 @@ def test_before_the_first_step_a_tuned_model_errs_on_its_class_as_the_base_does(
     parts = parts_of(small, 1.0)
     states = TextStates((64, 64), lambda prompt: False)
     tuned = taught(small, steps=0).backbone
-    first, other = (losses(one, parts, states, seed=1, step=0)["class"] for one in (small, tuned))
+    first, other = (losses(Batch.of(one, parts, states, seed=1, step=0), parts)["class"] for one in (small, tuned))
     assert torch.equal(first, other)
     assert [part.say([0, 1], None) for part in parts] == [["a sks car"] * 2, ["a car"] * 2]
 
@@ -153,10 +147,10 @@ def test_stopped_and_gone_on_with_it_is_the_same_model(small: Backbone, tmp_path
     whole = taught(small, teach, kind).backbone.hash
     token, plain = CancelToken(), lessons.losses
 
-    def cancelling(*given: Any, **named: Any) -> Any:
-        if named["step"] == 0:
+    def cancelling(batch: Any, parts: Any) -> Any:
+        if batch.step == 0:
             token.cancel()
-        return plain(*given, **named)
+        return plain(batch, parts)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lessons, "losses", cancelling)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -156,10 +157,10 @@ def test_cancelled_on_the_way_it_keeps_what_it_has(small: Backbone, tmp_path: Pa
     whole = taught(small, config()).word.hash
     token, plain = CancelToken(), lessons.losses
 
-    def cancelling(*given: Any, **named: Any) -> Any:
-        if named["step"] == 1:
+    def cancelling(batch: Any, parts: Any) -> Any:
+        if batch.step == 1:
             token.cancel()
-        return plain(*given, **named)
+        return plain(batch, parts)
 
     monkeypatch.setattr(lessons, "losses", cancelling)
     with pytest.raises(CancelledError):
@@ -184,11 +185,11 @@ def test_killed_at_a_sample_it_goes_on_from_there(small: Backbone, tmp_path: Pat
     steps = []
     plain = lessons.losses
 
-    def dying(*given: Any, step: int, **named: Any) -> Any:
-        steps.append(step)
+    def dying(batch: Any, parts: Any) -> Any:
+        steps.append(batch.step)
         if len(steps) == 4:
             raise MemoryError
-        return plain(*given, step=step, **named)
+        return plain(batch, parts)
 
     monkeypatch.setattr(lessons, "losses", dying)
     with pytest.raises(MemoryError):  # nobody is asked to keep anything
@@ -209,6 +210,7 @@ def test_it_is_learned_where_the_model_is(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_report_of_a_thing_of_the_world_is_judged():
     pocket = load()
+    pocket = replace(pocket, calibration={**pocket.calibration, "steps": 2})
     shots = [render(sample(seed, categories=["car"], style="photo"), 128).picture for seed in (1, 2)]
     found = textual_inversion(pocket, shots, "<toy>", "car", TextualInversionConfig(steps=0), report=1)
     assert found.report is not None

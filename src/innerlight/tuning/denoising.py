@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from innerlight.backbones import Backbone, Context, Size
+from innerlight.backbones import Backbone, Context, NoiseLevels, Size
 from innerlight.files import Source, read_pictures
 
 Say = Callable[[Sequence[int], np.random.Generator], list[str]]  # of the pictures of these numbers
+Mask = Callable[[Sequence[int], Sequence[str]], Tensor]  # (n, 1, h, w), of pictures of these numbers and what is said
 Times = Callable[[int, torch.Generator], Tensor]  # as many timesteps
 
 
@@ -73,6 +75,9 @@ class Part:
     say: Say
     count: int  # of its pictures in a batch
     weight: float = 1.0  # of its loss
+    mask: Mask | None = None  # where its loss counts; None: everywhere
+    over: Literal["map", "mask"] = "map"  # of which a masked loss is the mean
+    weighs: Callable[[Tensor], Tensor] | None = None  # the weight of a picture by its timestep, such as `min_snr`
 
 
 class TextStates:
@@ -102,27 +107,74 @@ def uniform(levels: int) -> Times:
     return lambda count, generator: torch.randint(levels, (count,), generator=generator)
 
 
-def losses(
-    backbone: Backbone,
-    parts: Sequence[Part],
-    states: TextStates,
-    *,
-    seed: int,
-    step: int,
-    times: Times | None = None,
-) -> dict[str, Tensor]:
-    """The mean squared error of each part in batch number `step`, which that number and the seed alone decide."""
-    random = np.random.default_rng((seed, step))  # which pictures, what is said
-    generator = torch.Generator().manual_seed(int(random.integers(2**62)))  # latents, timesteps, noise
-    chosen = {part.name: [int(k) for k in random.integers(len(part.shots), size=part.count)] for part in parts}
-    said = [prompt for part in parts for prompt in part.say(chosen[part.name], random)]
-    clean = torch.cat([part.shots.draw(chosen[part.name], generator) for part in parts])
-    t = (times or uniform(len(backbone.levels)))(len(clean), generator).to(clean.device)
-    noise = torch.randn(clean.shape, generator=generator).to(clean)
-    estimate = backbone.estimate(backbone.levels.noisy(clean, noise, t), t, states.of(backbone, said))
-    target = backbone.levels.target(clean, noise, t, backbone.prediction)
-    errors = (estimate - target).square().flatten(1).mean(1).split([part.count for part in parts])
-    return {part.name: error.mean() for part, error in zip(parts, errors, strict=True)}
+def min_snr(levels: NoiseLevels, prediction: str, gamma: float = 5.0) -> Callable[[Tensor], Tensor]:
+    """Weights of pictures by their timesteps (Hang et al. 2023, arXiv:2303.09556): that of clean ones is bounded.
+
+    w = min(s, gamma) / s for eps, / (s + 1) for v,    s = abar / (1 - abar)
+    """
+
+    def weighs(t: Tensor) -> Tensor:
+        signal, sigma = levels.at(t, t.float()[:, None])
+        ratio = (signal / sigma).square().flatten()
+        return ratio.clamp(max=gamma) / (ratio if prediction == "epsilon" else ratio + 1)
+
+    return weighs
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """One batch and what the network made of it; rows are those of the parts, one after another."""
+
+    step: int
+    backbone: Backbone
+    chosen: Mapping[str, Sequence[int]]  # the pictures of each part
+    said: Sequence[str]
+    times: Tensor  # (n,)
+    noisy: Tensor  # (n, c, h, w)
+    target: Tensor
+    context: Context
+    estimate: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        backbone: Backbone,
+        parts: Sequence[Part],
+        states: TextStates,
+        *,
+        seed: int,
+        step: int,
+        times: Times | None = None,
+    ) -> Batch:
+        """Batch number `step`, which that number and the seed alone decide."""
+        random = np.random.default_rng((seed, step))  # which pictures, what is said
+        generator = torch.Generator().manual_seed(int(random.integers(2**62)))  # latents, timesteps, noise
+        chosen = {part.name: [int(k) for k in random.integers(len(part.shots), size=part.count)] for part in parts}
+        said = [prompt for part in parts for prompt in part.say(chosen[part.name], random)]
+        clean = torch.cat([part.shots.draw(chosen[part.name], generator) for part in parts])
+        t = (times or uniform(len(backbone.levels)))(len(clean), generator).to(clean.device)
+        noise = torch.randn(clean.shape, generator=generator).to(clean)
+        noisy, context = backbone.levels.noisy(clean, noise, t), states.of(backbone, said)
+        target = backbone.levels.target(clean, noise, t, backbone.prediction)
+        return cls(step, backbone, chosen, said, t, noisy, target, context, backbone.estimate(noisy, t, context))
+
+
+def losses(batch: Batch, parts: Sequence[Part]) -> dict[str, Tensor]:
+    """The mean squared error of each part."""
+    found, first = {}, 0
+    errors = (batch.estimate - batch.target).square()
+    for part in parts:
+        rows = slice(first, first + part.count)
+        own = errors[rows]
+        if part.mask is not None:
+            where = part.mask(batch.chosen[part.name], batch.said[rows]).to(own).expand_as(own)
+            own = own * where
+            if part.over == "mask":
+                own = own * (where[0].numel() / where.flatten(1).sum(1).clamp(min=1))[:, None, None, None]
+        means = own.flatten(1).mean(1)
+        found[part.name] = (means if part.weighs is None else means * part.weighs(batch.times[rows])).mean()
+        first += part.count
+    return found
 
 
 def weighed(found: Mapping[str, Tensor], parts: Sequence[Part]) -> Tensor:

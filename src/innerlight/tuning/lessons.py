@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,20 @@ from innerlight.backbones import Backbone
 from innerlight.files import read_json, write_json, write_picture
 from innerlight.prompts import LearnedWord
 from innerlight.sampling import Run, generate
-from innerlight.tuning.denoising import Part, TextStates, Times, losses, weighed
+from innerlight.taps import Read, Tap, tapped
+from innerlight.tuning.denoising import Batch, Part, TextStates, Times, losses, weighed
 from innerlight.tuning.training import Schedule, state_of, train
 from innerlight.types import InputError
 
-Term = Callable[[int], Tensor]  # a loss beside that of denoising, at a step
 SHOWN = 4  # pictures of a sample
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """A loss beside that of denoising, of a batch and of what is read while the network is at it."""
+
+    loss: Callable[[Batch, Tap], Tensor]
+    reads: tuple[Read, ...] = ()  # with gradient, where the loss is to have one through them
 
 
 class Vectors(nn.Module):
@@ -92,8 +101,11 @@ class Lesson:
     def loss(self, step: int, batch: int) -> tuple[Tensor, Mapping[str, float]]:
         """Of batch number `step`."""
         del batch  # the parts know
-        found = losses(self.view(step), self.parts, self.states, seed=self.seed, step=step, times=self.times)
-        more = {name: term(step) for name, term in self.terms.items()}
+        view = self.view(step)
+        with tapped(view.sites, *(read for term in self.terms.values() for read in term.reads)) as seen:
+            made = Batch.of(view, self.parts, self.states, seed=self.seed, step=step, times=self.times)
+        found = losses(made, self.parts)
+        more = {name: term.loss(made, seen) for name, term in self.terms.items()}
         total = weighed(found, self.parts) + sum(more.values())
         return total, {name: float(one.detach()) for name, one in {**found, **more}.items()}
 
@@ -117,6 +129,16 @@ def learn(lesson: Lesson, schedule: Schedule, folder: Path | None, run: Run, rec
             advance()
         device = str(lesson.view(0).device)
         train(lesson, schedule, folder, device=device, progress=lambda done, of: advance())
+
+
+def learn_in_phases(
+    phases: Sequence[tuple[Lesson, Schedule]], folder: Path | None, run: Run, recipe: Mapping[str, Any]
+) -> None:
+    """One lesson after another, each with an optimiser of its own and, where there is a folder, one in that. What an
+    earlier lesson learned stays where it is unless a later one changes it too.
+    """
+    for number, (lesson, schedule) in enumerate(phases, start=1):
+        learn(lesson, schedule, folder and folder / f"phase-{number}", run, {**recipe, "phase": number})
 
 
 def _refuse_other(path: Path, recipe: Mapping[str, Any]) -> None:

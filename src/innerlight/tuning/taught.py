@@ -23,7 +23,7 @@ from innerlight.sampling import Run, generate
 from innerlight.sampling.features import noisy_features
 from innerlight.sampling.generate import facts_of, strip_png
 from innerlight.tuning.adapters import save_lora
-from innerlight.tuning.denoising import Part
+from innerlight.tuning.denoising import Part, Times
 from innerlight.tuning.freezing import frozen
 from innerlight.tuning.lessons import Lesson, Term, Vectors, learn
 from innerlight.tuning.templates import known_to
@@ -108,12 +108,13 @@ def teach_word(
     name: str,
     like: str,
     images: Sequence[Image.Image],
-    part: Part,
+    parts: Sequence[Part],
     view: Callable[[int], Backbone],
     *,
     steps: int,
     rate: float,
     decay: float = 0.0,
+    times: Times | None = None,
     terms: Mapping[str, Term] | None = None,
     recipe: Mapping[str, Any],
     seed: int = 0,
@@ -122,19 +123,26 @@ def teach_word(
     judged: Judged | None = None,
     run: Run | None = None,
 ) -> Taught:
-    """A word learned from one part of pictures, all of the model's networks left as they are; with `report` pictures of
+    """A word learned from parts of pictures, all of the model's networks left as they are; with `report` pictures of
     each kind drawn at the end. `view` is the model at a step, through the vectors as they are.
     """
     told = run or Run()
     lesson = Lesson(
-        vectors, view, [part], changing=lambda prompt: True, seed=seed, shown=[f"a {name}"] * 2, terms=terms
+        vectors,
+        view,
+        parts,
+        changing=lambda prompt: True,
+        seed=seed,
+        shown=[f"a {name}"] * 2,
+        times=times,
+        terms=terms,
     )
-    schedule = replace(WORDS, steps=steps, batch=part.count, rate=rate, decay=decay)
-    whole = _whole(recipe, backbone, name, like, images, part, seed)
+    schedule = replace(WORDS, steps=steps, batch=sum(part.count for part in parts), rate=rate, decay=decay)
+    whole = _whole(recipe, backbone, name, like, images, parts[0], seed)
     with frozen(backbone.networks):
         learn(lesson, _sampled(schedule), folder, told, whole)
     taught = backbone.knowing(vectors.learned(name))
-    seen = _seen(backbone, taught, name, like, images, report, part, seed, judged, told)
+    seen = _seen(backbone, taught, name, like, images, report, parts[0], seed, judged, told)
     return Taught(taught, name, "word", whole, seen)
 
 
@@ -151,6 +159,8 @@ def teach_weights(
     steps: int,
     rate: float,
     decay: float,
+    times: Times | None = None,
+    terms: Mapping[str, Term] | None = None,
     recipe: Mapping[str, Any],
     seed: int = 0,
     folder: Path | None = None,
@@ -164,7 +174,14 @@ def teach_weights(
     told = run or Run()
     phrase = f"{name} {like}"
     lesson = Lesson(
-        module, lambda step: tuned, parts, changing=lambda prompt: False, seed=seed, shown=[f"a {phrase}"] * 2
+        module,
+        lambda step: tuned,
+        parts,
+        changing=lambda prompt: False,
+        seed=seed,
+        shown=[f"a {phrase}"] * 2,
+        times=times,
+        terms=terms,
     )
     schedule = replace(PLAN, steps=steps, batch=sum(part.count for part in parts), rate=rate, decay=decay)
     whole = _whole(recipe, backbone, phrase, like, images, parts[0], seed)

@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TextIO
 
@@ -34,6 +34,7 @@ class Schedule:
     decay: float = 0.01  # weight decay
     decays: Literal["matrices", "all"] = "matrices"  # not biases and norms, or whatever is learned
     average: float | None = 0.999  # of the exponential moving average, reached gradually; None: no average
+    shares: Mapping[str, float] = field(default_factory=dict)  # of the rate, by how names of parameters begin
     clip: float = 1.0  # the longest gradient
     betas: tuple[float, float] = (0.9, 0.99)
     half: bool = True  # passes in bfloat16, where that is safe
@@ -141,7 +142,7 @@ def _step(
     module.train()
     rate = schedule.rate * _share(step, schedule)
     for group in optimiser.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["share"]
     with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=schedule.half):
         loss, figures = stage.loss(step, schedule.batch)
     if not torch.isfinite(loss):
@@ -168,12 +169,16 @@ def _share(step: int, schedule: Schedule) -> float:
 
 
 def _groups(module: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:
-    """What decays, and what does not."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    least = 2 if schedule.decays == "matrices" else 0  # axes of what does
+    """What has one rate and decays, or does not."""
+    least = 2 if schedule.decays == "matrices" else 0  # axes of what decays
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, one in module.named_parameters():
+        if one.requires_grad:
+            share = next((share for start, share in schedule.shares.items() if name.startswith(start)), 1.0)
+            groups.setdefault((share, one.ndim >= least), []).append(one)
     return [
-        {"params": [p for p in parameters if p.ndim >= least], "weight_decay": schedule.decay},
-        {"params": [p for p in parameters if p.ndim < least], "weight_decay": 0.0},
+        {"params": own, "share": share, "weight_decay": schedule.decay if decays else 0.0}
+        for (share, decays), own in sorted(groups.items(), key=lambda pair: (-pair[0][0], -pair[0][1]))
     ]
 
 

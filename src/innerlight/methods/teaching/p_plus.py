@@ -114,7 +114,7 @@ def p_plus(
 
     part = Part("pictures", shots, say, config.batch)
     return teach_word(
-        backbone, vectors, name, like, images, part, lambda step: known.relearning(vectors.word(name)), steps=steps,
+        backbone, vectors, name, like, images, [part], lambda step: known.relearning(vectors.word(name)), steps=steps,
         rate=config.rate, decay=config.decay, recipe={"method": "p_plus", "config": asdict(config) | {"steps": steps}},
         seed=seed, folder=folder, report=report, judged=likeness(backbone, like), run=run,
     )  # fmt: skip

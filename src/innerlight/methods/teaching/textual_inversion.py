@@ -130,11 +130,13 @@ def textual_inversion(
     def view(step: int) -> Backbone:
         return known.relearning(vectors.word(name, _unlocked(config, steps, step)), *map(vectors.word, owners))
 
-    terms: dict[str, Term] = {"hold": lambda step: config.hold * vectors.pull(name)} if config.hold else {}
+    terms: dict[str, Term] = {}
+    if config.hold:
+        terms["hold"] = Term(lambda batch, seen: config.hold * vectors.pull(name))
     part = Part("pictures", shots, _sentences(backbone, name, owners, config), config.batch)
     recipe = {"method": "textual_inversion", "config": asdict(config) | {"steps": steps}}
     return teach_word(
-        backbone, vectors, name, like, images, part, view, steps=steps, rate=config.rate, decay=config.decay,
+        backbone, vectors, name, like, images, [part], view, steps=steps, rate=config.rate, decay=config.decay,
         terms=terms, recipe=recipe, seed=seed, folder=folder, report=report, judged=likeness(backbone, like), run=run,
     )  # fmt: skip
 
