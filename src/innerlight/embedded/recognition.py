@@ -151,9 +151,11 @@ class Hunt:
         return [truth.instances(one) == 1 for one, shown in zip(self.gallery, self.positives, strict=True) if shown]
 
 
-def hunt(seed: int, size: int) -> Hunt | None:
-    """The retrieval task number `seed`; None if the reference shows too little of its thing."""
-    task = search(seed)
+def hunt(seed: int, size: int, *, near: bool = True) -> Hunt | None:
+    """The retrieval task number `seed`, among things that differ from it in marks and build alone, or in all that two
+    of a class may; None if the reference shows too little of its thing.
+    """
+    task = search(seed, near=near)
     reference = render(task.reference, size)
     gallery = [render(scene, size) for scene in (*task.positives, *task.negatives)]
     shown = np.arange(len(gallery)) < len(task.positives)

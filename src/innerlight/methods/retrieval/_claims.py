@@ -12,6 +12,7 @@ from innerlight.methods._registry import Claim, get
 
 RANKERS = ("features' mean", "colours", "the word alone", "at random")
 MARKERS = ("features' mean", "the word alone", "colours", "the mask of the reference")
+APART = "_apart"  # ends the name of what is measured among things that differ more
 SAYS = {
     "retrieval_map": (
         "pictures that show this thing come before those that show its like (average precision)",
@@ -21,32 +22,46 @@ SAYS = {
     "miou": ("beside its like, this thing is marked (mean IoU)", MARKERS),
     "biou": ("beside its like, this thing is marked (boundary IoU)", MARKERS),
 }
+AMONG = {True: "others differ in marks and build alone", False: "others differ in all that two of a class may"}
 
 
 def claims_of(name: str) -> tuple[Claim, ...]:
-    """The claims of one method."""
+    """The claims of one method: all among things that are near, and those of rank also among others."""
+    asked = [(measure, True) for measure in SAYS] + [
+        (measure, False) for measure in SAYS if SAYS[measure][1] is RANKERS
+    ]
     return tuple(
-        Claim(f"{name}.{measure}", says, rivals, _score(name, measure)) for measure, (says, rivals) in SAYS.items()
-    )
+        Claim(
+            f"{name}.{measure}{'' if near else APART}", f"{SAYS[measure][0]}; {AMONG[near]}", SAYS[measure][1],
+            _score(name, measure, near),
+        )
+        for measure, near in asked
+    )  # fmt: skip
 
 
 @cache
-def _arms(name: str, backbone: Backbone, seed: int) -> dict[str, dict[str, float]] | None:
-    """A thing in pictures that all show others of its class, by the method and by its rivals."""
-    asked = hunt(seed, backbone.size[0])
+def _arms(name: str, backbone: Backbone, seed: int, near: bool) -> dict[str, dict[str, float]] | None:
+    """A thing in pictures that all show others of its class, by the method, with its word and without, and by its
+    rivals.
+    """
+    asked = hunt(seed, backbone.size[0], near=near)
     if asked is None:
         return None
     gallery = [one.picture for one in asked.gallery]
-    found = get(name).function(
-        backbone, asked.reference.picture, gallery, mask=asked.mask, word=asked.category, seed=seed
+    found, wordless = (
+        get(name).function(backbone, asked.reference.picture, gallery, mask=asked.mask, word=word, seed=seed)
+        for word in (asked.category, "")
     )
-    arms = {"method": attempt_of(found, asked), **hunted(backbone, asked, seed)}
+    arms = {
+        "method": attempt_of(found, asked), "without the word": attempt_of(wordless, asked),
+        **hunted(backbone, asked, seed),
+    }  # fmt: skip
     return {arm: own.measures(asked) for arm, own in arms.items()}
 
 
-def _score(name: str, measure: str) -> Callable[[Backbone, int], dict[str, float] | None]:
+def _score(name: str, measure: str, near: bool) -> Callable[[Backbone, int], dict[str, float] | None]:
     def score(backbone: Backbone, seed: int) -> dict[str, float] | None:
-        arms = _arms(name, backbone, seed)
+        arms = _arms(name, backbone, seed, near)
         return {arm: own[measure] for arm, own in arms.items() if measure in own} if arms else None
 
     return score
