@@ -53,6 +53,16 @@ marked = [
 viz.grid(marked, columns=3)
 
 # %%
+# Where it goes wrong
+# -------------------
+#
+# On 200 tasks of the world (`innerlight bench pdm`) it marks the thing better than its rivals do
+# (mean IoU 0.36, by its colours 0.29, by the word alone 0.10), and ranks no better than chance: an
+# average precision of 0.49, which is that of a random order. A picture's score is the mean of its
+# map over all cells, most of which are of the ground, and in these galleries every picture shows
+# one of the class.
+
+# %%
 # As it was released
 # ------------------
 #

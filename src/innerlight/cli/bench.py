@@ -36,7 +36,7 @@ def run(
     ] = None,
     scenes: Annotated[int | None, typer.Option(help="Of each claim; left out, as many as it asks for.", min=2)] = None,
     output: Annotated[Path, typer.Option("--out", help="Raw scores, which a second run goes on from.")] = Path(
-        "runs/bench"
+        "evidence/scores"
     ),
     evidence: Annotated[
         Path | None, typer.Option(help="The table that the rows go into; left out, that of their family.")
