@@ -19,10 +19,10 @@ from innerlight.bench.data.pascal import (
 from innerlight.bench.data.perseg import open_perseg
 from innerlight.bench.data.pf_willow import open_pf_willow
 from innerlight.bench.data.preparing import (
+    InstanceSearch,
     PreparedFrame,
     PreparedLabels,
     PreparedPair,
-    Search,
     prepare_frame,
     prepare_labels,
     prepare_pair,
@@ -49,6 +49,7 @@ __all__ = [
     "Framing",
     "InstanceFrame",
     "InstanceProtocol",
+    "InstanceSearch",
     "PointPair",
     "PointsProtocol",
     "PreparedFrame",
@@ -56,7 +57,6 @@ __all__ = [
     "PreparedPair",
     "Protocol",
     "Report",
-    "Search",
     "SegmentationItem",
     "SegmentationProtocol",
     "framing_of",

@@ -56,7 +56,7 @@ class PreparedFrame:
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
+class InstanceSearch:
     """One individual that is looked for: shown in the reference, asked for in the targets."""
 
     reference: InstanceFrame
@@ -109,7 +109,7 @@ def prepare_frame(frame: InstanceFrame, protocol: InstanceProtocol) -> PreparedF
     return PreparedFrame(framing.picture(picture), framing.labels(mask), framing)
 
 
-def searches(frames: Sequence[InstanceFrame], protocol: InstanceProtocol) -> tuple[Search, ...]:
+def searches(frames: Sequence[InstanceFrame], protocol: InstanceProtocol) -> tuple[InstanceSearch, ...]:
     """Who is looked for, and where, by a protocol: one search an individual (segmentation: one a target)."""
     grouped: dict[str, list[tuple[InstanceFrame, float]]] = {}
     for frame in frames:
@@ -127,9 +127,11 @@ def searches(frames: Sequence[InstanceFrame], protocol: InstanceProtocol) -> tup
         targets.append(others)
     if protocol.targets == "all other frames":
         gallery = tuple(frame for others in targets for frame in others)
-        return tuple(Search(one, gallery, tuple(f.instance == one.instance for f in gallery)) for one in references)
+        return tuple(
+            InstanceSearch(one, gallery, tuple(f.instance == one.instance for f in gallery)) for one in references
+        )
     return tuple(
-        Search(one, (target,), (True,)) for one, own in zip(references, targets, strict=True) for target in own
+        InstanceSearch(one, (target,), (True,)) for one, own in zip(references, targets, strict=True) for target in own
     )
 
 

@@ -16,7 +16,7 @@ from innerlight.backbones import Backbone
 from innerlight.bench.data._keeping import Kept
 from innerlight.bench.data.embedding import clustered, embed_segments, named_by_concept
 from innerlight.bench.data.items import DataSet, PointPair, SegmentationItem
-from innerlight.bench.data.preparing import Search, prepare_frame, prepare_labels, prepare_pair, searches
+from innerlight.bench.data.preparing import InstanceSearch, prepare_frame, prepare_labels, prepare_pair, searches
 from innerlight.bench.data.protocols import (
     PROTOCOLS,
     InstanceProtocol,
@@ -236,7 +236,7 @@ def _point_scores(results: Sequence[Mapping[str, Any]], protocol: PointsProtocol
 
 
 def _searched(
-    backbone: Backbone, method: Method, config: Any, search: Search, protocol: InstanceProtocol, seed: int,
+    backbone: Backbone, method: Method, config: Any, search: InstanceSearch, protocol: InstanceProtocol, seed: int,
     prepared: Kept,
 ) -> dict[str, Any]:  # fmt: skip
     reference = prepare_frame(search.reference, protocol)
