@@ -16,7 +16,7 @@ from innerlight.bench.evidence import Row, interval, measure_all, measured
 COMMAND = "innerlight bench recognition"
 PACKAGES = ("torch", "diffusers", "numpy")
 SCENES = 24  # whose inverted features are compared
-FEW = 16  # on which fast segments are compared with exact ones
+FEW = 8  # on which fast segments are compared with exact ones
 
 Progress = Callable[[int, int], None]
 
@@ -65,13 +65,14 @@ def _cost(id: str, value: float, limit: float | None, sense: str, n: int, note: 
 def _diffseg(backbone: Backbone) -> list[Row]:
     rounds = 3
     seconds = costs.diffseg_seconds(backbone, rounds)
+    released = [one for arm, one in seconds.items() if arm != "ours"]
     bytes_ = {arm: costs.diffseg_peak(arm) for arm in ("ours", "released")}
     told = ", ".join(f"{arm} {one:.2f} s" for arm, one in seconds.items())
     held = ", ".join(f"{arm} {one / 1e6:.0f} MB" for arm, one in bytes_.items())
     return [
         _cost(
-            "diffseg.speed", seconds["released, in float32"] / seconds["ours"], 10, ">=", rounds,
-            f"behind the network, 4096 rows, over the released algorithm in float32, which is the faster here: {told}",
+            "diffseg.speed", min(released) / seconds["ours"], 10, ">=", rounds,
+            f"behind the network, 4096 rows, over the faster of the released algorithm's precisions: {told}",
             backbone.hash,
         ),
         _cost(

@@ -23,8 +23,8 @@ def diffseg(
     compared: torch.dtype = torch.float16,
 ) -> Tensor:
     """(height, width): DiffSeg behind the network. `levels` are (heads, n, n) by grid; all is kept whole, in float64,
-    and every divergence is taken element by element, of anchors with all rows in `compared`: half precision, which
-    graphics processors are quick with and others are not.
+    and every divergence is taken element by element, of anchors with all rows in `compared`, by the authors in half
+    precision.
     """
     cells = latent[0] * latent[1]
     total = torch.zeros(cells, cells, dtype=torch.float64)
