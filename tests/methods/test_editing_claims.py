@@ -41,7 +41,9 @@ def judged(small: Backbone, monkeypatch: pytest.MonkeyPatch) -> Backbone:
         for judging in (parsed, regions_of):
             if hasattr(module, judging.__name__):
                 monkeypatch.setattr(module, judging.__name__, judging)
-    return replace(small, calibration={"steps": 2, "guidance": 3.0, "p_plus_steps": 1})
+    monkeypatch.setattr(sys.modules["innerlight.methods.editing.style_mixing"], "JUDGED", 2)
+    quick = {"steps": 2, "guidance": 3.0, "p_plus_steps": 1, "textual_inversion_steps": 1}
+    return replace(small, calibration=quick)
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)

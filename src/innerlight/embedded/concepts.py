@@ -47,12 +47,12 @@ class Concept:
         """Share of the pictures that show its class with all of its values that have no word."""
         return float(np.mean([self._shown(one) for one in parsed(*pictures)]))
 
-    def drawn(self, backbone: Backbone, prompt: str, seed: int, count: int = DRAWN) -> float:
+    def drawn(self, backbone: Backbone, prompt: str, seed: int, count: int | None = None) -> float:
         """The same of what a model draws of a prompt."""
-        seeds = seeds_of(seed, count)
-        return self.kept(generate(backbone, [prompt] * count, seed=seeds, run=Run(progress=False)).images)
+        seeds = seeds_of(seed, count or DRAWN)
+        return self.kept(generate(backbone, [prompt] * len(seeds), seed=seeds, run=Run(progress=False)).images)
 
-    def elsewhere(self, backbone: Backbone, name: str, seed: int, count: int = DRAWN) -> float:
+    def elsewhere(self, backbone: Backbone, name: str, seed: int, count: int) -> float:
         """Share of pictures of a word somewhere else, in each setting as often, that show that setting."""
         asked: list[str] = []
         for setting in SETTINGS:
