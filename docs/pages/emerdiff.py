@@ -70,8 +70,8 @@ viz.grid(
 # ----------------
 #
 # By how much features are moved (10 in the paper) belongs to the model; for the one that ships it
-# was fitted on development scenes, and came out the same. How many groups there are (30) is the
-# authors' and was not fitted: where each segment is called by what most of it is, more are always
-# better. Things smaller than a cell of the coarse grid cannot be found.
+# was fitted on development scenes, with 20 groups, and came out the same. How many groups there are
+# (30) is the authors' and was not fitted: where each segment is called by what most of it is, more
+# groups score higher. Things smaller than a cell of the coarse grid cannot be found.
 
 model.calibration["fitted"]["emerdiff_strength"]["by value"]

@@ -16,7 +16,7 @@ from innerlight.bench.evidence import Row, interval, measure_all, measured
 COMMAND = "innerlight bench recognition"
 PACKAGES = ("torch", "diffusers", "numpy")
 SCENES = 24  # whose inverted features are compared
-FEW = 8  # on which fast segments are compared with exact ones
+FEW = 16  # on which fast segments are compared with exact ones
 
 Progress = Callable[[int, int], None]
 
