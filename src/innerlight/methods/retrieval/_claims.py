@@ -52,11 +52,16 @@ def _arms(name: str, backbone: Backbone, seed: int, near: bool) -> dict[str, dic
         get(name).function(backbone, asked.reference.picture, gallery, mask=asked.mask, word=word, seed=seed)
         for word in (asked.category, "")
     )
-    arms = {
-        "method": attempt_of(found, asked), "without the word": attempt_of(wordless, asked),
-        **hunted(backbone, asked, seed),
-    }  # fmt: skip
-    return {arm: own.measures(asked) for arm, own in arms.items()}
+    own = {"method": attempt_of(found, asked), "without the word": attempt_of(wordless, asked)}
+    return {arm: one.measures(asked) for arm, one in own.items()} | _rivals(backbone, seed, near)
+
+
+@cache
+def _rivals(backbone: Backbone, seed: int, near: bool) -> dict[str, dict[str, float]]:
+    """The same for whom every method is compared with, once for all methods."""
+    asked = hunt(seed, backbone.size[0], near=near)
+    assert asked is not None
+    return {arm: own.measures(asked) for arm, own in hunted(backbone, asked, seed).items()}
 
 
 def _score(name: str, measure: str, near: bool) -> Callable[[Backbone, int], dict[str, float] | None]:
