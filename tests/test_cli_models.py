@@ -77,14 +77,14 @@ def test_words_that_a_model_never_saw_are_named(run, model: str, tmp_path: Path)
 
 
 def test_claims_are_run(run, model: str):
-    code, out, _ = run(
-        "bench", "daam", "-m", model, "--scenes", "3", "--out", "raw", "--evidence", "rows.json", "--json"
-    )
+    code, out, err = run("bench", "daam", "-m", model, "--scenes", "3", "--out", "measured", "--json")
     assert code == 0
     rows = json.loads(out)["rows"]
     assert {row["id"] for row in rows} == {"daam.iou", "daam.iou_over_random_token"}
-    assert Path("rows.json").exists()
-    assert len(list(Path("raw").iterdir())) >= 1
+    assert {path.name for path in Path("measured").iterdir()} == {"core.json", "scores", "shown", "index.html"}
+    assert str(Path("measured/index.html").resolve()) in err
+    assert len(list(Path("measured/scores").iterdir())) == 1
+    assert len(list(Path("measured/shown").glob("*.png"))) == 3
 
 
 @pytest.mark.parametrize("what", ["core", "editing", "recognition", "teaching", "geometry"])

@@ -10,6 +10,8 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,14 +38,19 @@ def run_claims(
     wanted: Sequence[str] | None,
     *,
     scenes: int | None = None,
+    least: int = 0,
     folder: Path,
     progress: Progress = lambda done, of: None,
 ) -> list[Row]:
-    """Rows of the claims of methods (all, if none are named) on `scenes` scoring scenes, or as many as each asks for.
+    """Rows of the claims of methods (all, if none are named) on `scenes` scoring scenes, or as many as each asks for;
+    of those claims that ask for more than `least`.
 
     Scores are kept in `folder`, by method and model: what is there is not computed again.
     """
-    methods = [get(name) for name in (wanted or names())]
+    methods = [
+        replace(one, claims=tuple(claim for claim in one.claims if claim.scenes > least))
+        for one in map(get, wanted or names())
+    ]
     total = sum(scenes or claim.scenes for method in methods for claim in method.claims)
     rows: list[Row] = []
     done = 0
@@ -58,6 +65,7 @@ def run_claims(
     return rows
 
 
+@cache
 def source_hash(method: Method) -> str:
     """Of the method's own file, and of those in which its tasks and rivals stand, and its training: another text, other
     scores.
@@ -119,8 +127,19 @@ def owner(key: str) -> str | None:
 
 def journal(folder: Path, id: str, task: str, settings: Mapping[str, Any]) -> Manifest:
     """Raw scores under these settings; others have a file of their own."""
+    return Manifest.open(_path(folder, id, settings), task=task, settings=settings)
+
+
+def raw_scores(backbone: Backbone, method: Method, claim: Claim, folder: Path) -> dict[int, Mapping[str, float]]:
+    """By scene, the scores of all arms, of what was scored and not dropped."""
+    path = _path(folder, claim.id, _settings(backbone, method, claim))
+    kept = Manifest.read(path, task="claim")[1] if path.exists() else {}
+    return {int(seed): scores for seed, scores in kept.items() if scores}
+
+
+def _path(folder: Path, id: str, settings: Mapping[str, Any]) -> Path:
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-    return Manifest.open(folder / f"{id}-{digest}.jsonl", task=task, settings=settings)
+    return folder / f"{id}-{digest}.jsonl"
 
 
 def _scores(
@@ -142,13 +161,17 @@ def _scores(
 
 
 def _journal(backbone: Backbone, method: Method, claim: Claim, folder: Path) -> Manifest:
-    settings = {
+    return journal(folder, claim.id, "claim", _settings(backbone, method, claim))
+
+
+def _settings(backbone: Backbone, method: Method, claim: Claim) -> dict[str, Any]:
+    """All that scores depend on."""
+    return {
         "claim": claim.id, "method": source_hash(method), "model": backbone.hash, "judge": judge_hash(),
         "calibration": settings_of(
             backbone.calibration, {method.name, *rivals_of(Path(inspect.getfile(method.function)))}
         ),
     }  # fmt: skip
-    return journal(folder, claim.id, "claim", settings)
 
 
 def _rows(backbone: Backbone, method: Method, claim: Claim, scores: Sequence[dict[str, Any]]) -> list[Row]:
@@ -170,6 +193,7 @@ def _rows(backbone: Backbone, method: Method, claim: Claim, scores: Sequence[dic
             measured(
                 claim.id if number == 0 else f"{claim.id}_over_{slug}", float((own - other).mean()), claim.margin, ">",
                 n=len(kept), command=f"innerlight bench {method.name}", low=low, high=high, baseline=baseline,
+                score=float(own.mean()), rival=float(other.mean()),
                 seeds=f"{SCORING}..{SCORING + len(scores) - 1}", model=backbone.hash, packages=PACKAGES,
                 note=f"{own.mean():.3f} against {other.mean():.3f}{beside if number == 0 else ''}; {edits}"
                 f"{dropped:.0%} of the scenes dropped; "

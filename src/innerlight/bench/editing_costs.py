@@ -22,7 +22,6 @@ from innerlight.bench.costs import forget_peak, peak
 from innerlight.methods import get, names
 from innerlight.sampling import Inversion, draw, generators_of
 from innerlight.sampling.editing import Control, Part, edit
-from innerlight.taps import now
 from innerlight.types import InputError
 
 PLAIN = "plain"  # two streams with nothing between them
@@ -53,7 +52,7 @@ def watched(backbone: Backbone) -> Iterator[Passes]:
     def enter(module: Any, args: Any) -> None:
         del module
         passes.begun = passes.begun or time.perf_counter()
-        passes.rows[len(args[0])] += GRADIENT if now().passing == "gradient" else 1
+        passes.rows[len(args[0])] += GRADIENT if torch.is_grad_enabled() else 1
 
     def leave(module: Any, args: Any, output: Any) -> None:
         del module, args, output
@@ -93,7 +92,7 @@ def ratios(backbone: Backbone, latent: int, rounds: int) -> dict[str, tuple[floa
             with watched(backbone) as passes:
                 run(arm, backbone, latent)
             for rows in passes.rows:
-                seconds = _pass(backbone, rows, latent)
+                seconds = plain_pass(backbone, rows, latent)
                 if number:
                     plain.setdefault(rows, []).append(seconds)
             if number:
@@ -157,8 +156,8 @@ def main(arm: str, family: str, latent: str) -> None:
     print(json.dumps({"peak": peak()}))
 
 
-def _pass(backbone: Backbone, rows: int, latent: int) -> float:
-    """Seconds of a plain pass."""
+def plain_pass(backbone: Backbone, rows: int, latent: int) -> float:
+    """Seconds of a plain pass of so many rows."""
     context = backbone.embed([TARGET] * rows, (latent * backbone.shrink, latent * backbone.shrink))
     latents = draw(generators_of(range(rows)), (backbone.unet.config.in_channels, latent, latent)).to(backbone.device)
     start = time.perf_counter()

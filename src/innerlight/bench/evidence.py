@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from innerlight import __version__
 from innerlight.files import read_json, write_json
@@ -28,6 +28,8 @@ SENSES = (">=", "<=", ">", "<")
 _KINDS: dict[str, Any] = {"id": str, "kind": str, "sense": str, "note": str, "command": str, "holds": bool, "n": int}
 _KINDS |= {"value": (int, float), "limit": (int, float, NoneType), "low": (int, float, NoneType)}
 _KINDS |= {"high": (int, float, NoneType), "model": (str, NoneType)}
+_KINDS |= {"score": (int, float, NoneType), "rival": (int, float, NoneType)}
+Verdict = Literal["holds", "does not hold", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Row:
     low: float | None = None
     high: float | None = None
     baseline: str | None = None
+    score: float | None = None  # of the method; `value` is its difference to that of the rival
+    rival: float | None = None
     seeds: str | None = None
     model: str | None = None
     note: str = ""
@@ -53,6 +57,14 @@ class Row:
     hardware: str = ""
     date: str = ""
     conditions: dict[str, float] = field(default_factory=dict)  # beside the limit; each must be above 0
+
+    @property
+    def verdict(self) -> Verdict:
+        """Undecided is a claim whose interval has its limit inside, and that nothing else refutes."""
+        within = self.low is not None and self.high is not None and self.limit is not None
+        if not self.holds and within and self.low <= self.limit <= self.high and _met(self.conditions):  # type: ignore[operator]
+            return "undecided"
+        return "holds" if self.holds else "does not hold"
 
     def as_json(self) -> dict[str, Any]:
         """As it is kept in `evidence/NAME.json`."""
@@ -71,6 +83,8 @@ def measured(
     low: float | None = None,
     high: float | None = None,
     baseline: str | None = None,
+    score: float | None = None,
+    rival: float | None = None,
     seeds: str | None = None,
     model: str | None = None,
     note: str = "",
@@ -90,6 +104,8 @@ def measured(
         low=low,
         high=high,
         baseline=baseline,
+        score=score,
+        rival=rival,
         seeds=seeds,
         model=model,
         note=note,
@@ -189,7 +205,7 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         interval = "" if row.low is None or row.high is None else f"{row.low:.4g} .. {row.high:.4g}"
         limit = "no limit" if row.limit is None else f"{row.sense} {row.limit:g}"
-        verdict = "holds" if row.holds else "DOES NOT HOLD"
+        verdict = row.verdict if row.holds else row.verdict.upper()
         beside = "; ".join(f"{name}: {value:+.3f}" for name, value in row.conditions.items())
         note = "; ".join(part for part in (beside, row.note) if part)
         lines.append((row.id, f"{row.value:.4g}", limit, interval, str(row.n), verdict, note))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,15 +16,12 @@ if TYPE_CHECKING:
     from innerlight.backbones import Backbone
     from innerlight.bench.evidence import Row
 
-RECOGNITION, GEOMETRY = Path("evidence/recognition.json"), Path("evidence/geometry.json")
 TABLES = {  # of each family's claims
-    "reading": Path("evidence/core.json"), "editing": Path("evidence/editing.json"),
-    "teaching": Path("evidence/teaching.json"),
-    "segmentation": RECOGNITION, "correspondence": RECOGNITION, "retrieval": RECOGNITION,
+    "reading": "core.json", "editing": "editing.json", "teaching": "teaching.json",
+    "segmentation": "recognition.json", "correspondence": "recognition.json", "retrieval": "recognition.json",
 }  # fmt: skip
-BESIDE = {
-    "core": TABLES["reading"], "editing": TABLES["editing"], "recognition": RECOGNITION, "teaching": TABLES["teaching"]
-}  # fmt: skip
+BESIDE = ("core", "editing", "recognition", "teaching")
+QUICK, LONG = 3, 40  # scenes of a claim at quick size; claims that ask for no more than so many take long for each
 
 
 def run(
@@ -35,13 +33,21 @@ def run(
         ),
     ] = None,
     scenes: Annotated[int | None, typer.Option(help="Of each claim; left out, as many as it asks for.", min=2)] = None,
-    output: Annotated[Path, typer.Option("--out", help="Raw scores, which a second run goes on from.")] = Path(
-        "evidence/scores"
-    ),
-    evidence: Annotated[
-        Path | None, typer.Option(help="The table that the rows go into; left out, that of their family.")
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Tables, raw scores, which a second run goes on from, and the page; left out, evidence, or "
+            "build/quick at quick size.",
+        ),
     ] = None,
-    quick: Annotated[bool, typer.Option(help="Of the core: parities alone, no timings.")] = False,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            help="Three scenes of each claim, but for those that take minutes a scene; of the core, parities alone."
+        ),
+    ] = False,
+    pictures: Annotated[bool, typer.Option(help="Show the best, the median and the worst scene on the page.")] = True,
     strict: Annotated[bool, typer.Option(help="Exit 1 if a row does not hold.")] = False,
     model: Model = None,
     device: Device = "auto",
@@ -49,52 +55,69 @@ def run(
     tokenizer: Tokenizer = None,
     json: Json = False,
 ) -> None:
-    """Run the claims of methods on scoring scenes; killed and run again, it goes on where it was."""
-    from innerlight.bench.evidence import table, write_rows
+    """Run the claims of methods on scoring scenes and write a page; killed and run again, it goes on where it was."""
+    from innerlight.bench.evidence import table
 
     def model_asked() -> Backbone:
         return opened(model, device, dtype, tokenizer)
 
+    folder = output or Path("build/quick" if quick else "evidence")
     first, *others = names or [""]
-    rows: list[Row] = []
     if first == "geometry":
         from innerlight.bench import geometry_scores
 
-        rows = geometry_scores.score(evidence or GEOMETRY, output, others, progress=progress("running"))
+        rows = geometry_scores.score(folder / "geometry.json", folder / "scores", others, progress=progress("running"))
     elif first in BESIDE and not others:
-        rows = _beside(first, model_asked, evidence or BESIDE[first], output, scenes, quick)
+        rows = _beside(first, model_asked, folder, scenes, quick)
     else:
-        from innerlight.bench.claims import run_claims
-        from innerlight.methods import get
-        from innerlight.methods import names as known
-
-        backbone = model_asked()
-        for name in names or known():
-            found = run_claims(backbone, [name], scenes=scenes, folder=output, progress=progress(name))
-            write_rows(evidence or TABLES[get(name).family], found)
-            rows += found
+        rows = _claims(names or (), model_asked(), folder, scenes, quick, pictures)
     answer({"rows": [row.as_json() for row in rows]}, json, table(rows))
     raise typer.Exit(1 if strict and not all(row.holds for row in rows) else 0)
 
 
-def _beside(
-    what: str, asked: Callable[[], Backbone], evidence: Path, output: Path, scenes: int | None, quick: bool
+def _claims(
+    names: Sequence[str], backbone: Backbone, folder: Path, scenes: int | None, quick: bool, pictures: bool
 ) -> list[Row]:
+    """The claims of methods (all, if none are named), and the page of all that the folder has."""
+    from innerlight.bench.claims import run_claims
+    from innerlight.bench.evidence import write_rows
+    from innerlight.bench.page import write_page
+    from innerlight.methods import get
+    from innerlight.methods import names as known
+
+    scenes = scenes or (QUICK if quick else None)
+    rows: list[Row] = []
+    for name in names or known():
+        least = LONG if quick and not names else 0
+        found = run_claims(
+            backbone, [name], scenes=scenes, least=least, folder=folder / "scores", progress=progress(name)
+        )
+        write_rows(folder / TABLES[get(name).family], found)
+        rows += found
+    drawn = {row.id.partition(".")[0] for row in rows} if pictures else ()
+    page = write_page(folder, backbone, drawn, progress("drawing"))
+    print(f"Open {page.resolve()}", file=sys.stderr)
+    return rows
+
+
+def _beside(what: str, asked: Callable[[], Backbone], folder: Path, scenes: int | None, quick: bool) -> list[Row]:
     """What is measured beside the claims of methods."""
-    shown = progress("measuring")
+    table, shown = folder / f"{what}.json", progress("measuring")
     if what == "core":
         from innerlight.bench.core_scores import score
         from innerlight.cli import main
 
-        return score(evidence, main, quick=quick, progress=shown)
+        return score(table, main, quick=quick, progress=shown)
     if what == "editing":
         from innerlight.bench import editing_scores
 
-        return editing_scores.score(evidence, asked(), folder=output, scenes=scenes, quick=quick, progress=shown)
+        return editing_scores.score(
+            table, asked(), folder=folder / "scores", scenes=scenes, quick=quick, progress=shown
+        )
     if what == "recognition":
         from innerlight.bench import recognition_scores
 
-        return recognition_scores.score(evidence, asked(), scenes=scenes, quick=quick, progress=shown)
+        return recognition_scores.score(table, asked(), scenes=scenes, quick=quick, progress=shown)
     from innerlight.bench import teaching_scores
 
-    return teaching_scores.score(evidence, asked(), progress=shown)
+    return teaching_scores.score(table, asked(), progress=shown)
