@@ -21,6 +21,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx_gallery.gen_gallery",
     "commands",
+    "evidence",
     "source_text",
 ]
 exclude_patterns = ["_build", "pages", "extensions"]

@@ -50,3 +50,10 @@ def test_its_pictures_are_there():
     assert len(pictures) >= 2
     for name in pictures:
         assert (Path(__file__).parent.parent / name).exists(), name
+
+
+def test_its_table_of_methods_is_that_of_the_registry_and_of_what_was_measured():
+    from innerlight.bench.evidence import methods_table, read_folder
+
+    table = methods_table(read_folder(Path(__file__).parent.parent / "evidence"))
+    assert table in README, "write it anew: innerlight evidence --markdown"

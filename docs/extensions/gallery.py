@@ -15,7 +15,7 @@ ORDER = (
     "prompt_to_prompt", "plug_and_play", "masactrl", "diffedit", "attend_and_excite", "inversions", "combining",
     "textual_inversion", "p_plus", "dreambooth", "text_anatomy",
     "diffseg", "emerdiff", "dift", "embedding_correspondence", "pdm",
-    "world", "pictures", "files", "conventions",
+    "world", "pictures", "files", "conventions", "adding",
 )  # fmt: skip
 
 _shown: list[Any] = [None]  # the last expression seen: a block without one leaves the earlier one behind

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from innerlight import __version__
 from innerlight.files import read_json, write_json
+from innerlight.methods import summaries
 from innerlight.types import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _KINDS |= {"value": (int, float), "limit": (int, float, NoneType), "low": (int, 
 _KINDS |= {"high": (int, float, NoneType), "model": (str, NoneType)}
 _KINDS |= {"score": (int, float, NoneType), "rival": (int, float, NoneType)}
 Verdict = Literal["holds", "does not hold", "undecided"]
+_SAID: dict[Verdict, str] = {"holds": "hold", "does not hold": "not", "undecided": "undecided"}
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,16 @@ def table(rows: Sequence[Row]) -> str:
         lines.append((row.id, f"{row.value:.4g}", limit, interval, str(row.n), verdict, note))
     widths = [max(len(line[k]) for line in lines) for k in range(6)]
     return "\n".join("  ".join([*(line[k].ljust(widths[k]) for k in range(6)), line[6]]).rstrip() for line in lines)
+
+
+def methods_table(rows: Sequence[Row]) -> str:
+    """Registered methods and the verdicts on their claims, in Markdown, as README has them."""
+    lines = ["| method | what it is | claims, measured |", "| --- | --- | --- |"]
+    for name, (_, summary) in summaries().items():
+        verdicts = Counter(row.verdict for row in rows if row.kind == "claim" and row.id.startswith(f"{name}."))
+        told = ", ".join(f"{verdicts[verdict]} {said}" for verdict, said in _SAID.items() if verdict in verdicts)
+        lines.append(f"| `{name}` | {summary.rstrip('.')} | {told or 'not measured yet'} |")
+    return "\n".join(lines)
 
 
 def _holds(value: float, limit: float | None, sense: str, low: float | None, high: float | None) -> bool:

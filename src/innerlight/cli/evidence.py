@@ -13,16 +13,20 @@ from innerlight.cli._shell import answer
 def show(
     folder: Annotated[Path, typer.Argument(help="The folder of the tables.")] = Path("evidence"),
     strict: Annotated[bool, typer.Option(help="Exit 1 also for rows that honestly do not hold.")] = False,
+    markdown: Annotated[bool, typer.Option(help="Print the table of methods instead, as README has it.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
 ) -> None:
     """Print what was measured and whether it holds; exits 1 for missing, stale and contradictory rows."""
     from innerlight.backbones import WEIGHTS
     from innerlight.backbones.hashing import hash_files
-    from innerlight.bench.evidence import faults, read_folder, table
+    from innerlight.bench.evidence import faults, methods_table, read_folder, table
     from innerlight.bench.promised import PROMISED
     from innerlight.world.layout import fingerprint
 
     rows = read_folder(folder)
+    if markdown:
+        print(methods_table(rows))
+        return
     shipped = hash_files((WEIGHTS / "pocket").rglob("*.safetensors"))
     wrong = faults(rows, promised=PROMISED, current={fingerprint(), shipped})
     result = {"rows": [row.as_json() for row in rows], "faults": wrong}
