@@ -4,13 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test check bench pictures docs clean
+.PHONY: help demo test check bench soak pictures docs clean
 
 help:
 	@echo "make demo    install, draw, and write a page of pictures (demo/index.html)"
 	@echo "make test    install and run all tests"
 	@echo "make check   format, lint, types and tests"
 	@echo "make bench   measure what the evidence tables claim (evidence/*.json)"
+	@echo "make soak    kills, threads, a thousand runs, odd input (evidence/soak.json)"
 	@echo "make docs    build the documentation (docs/_build/index.html)"
 
 .venv/installed: pyproject.toml constraints.txt
@@ -42,6 +43,9 @@ bench: .venv/developing
 	$(BIN)/innerlight bench recognition
 	$(BIN)/innerlight bench geometry
 	$(BIN)/innerlight bench
+
+soak: .venv/developing
+	$(BIN)/innerlight bench soak
 
 # The pictures that README and documentation show.
 pictures: .venv/installed

@@ -1,14 +1,14 @@
-"""Teach what the pages on teaching show, and keep it in `pages/taught`: `python docs/teach.py`, some minutes."""
+"""Teach what the demonstration and the pages on teaching show, and keep it with the weights that ship:
+`python docs/teach.py`, some minutes.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from innerlight.backbones import load
+from innerlight.backbones import WEIGHTS, load
 from innerlight.embedded.concepts import concept, plain_names
 from innerlight.methods import get
 
-PLACE = Path(__file__).parent / "pages" / "taught"
+PLACE = WEIGHTS / "taught"
 NUMBER = 60_001  # a balloon, lime and patched
 NAMES = {"textual_inversion": "<toy>", "p_plus": "<toy-at-places>", "dreambooth_lora": "sks"}
 

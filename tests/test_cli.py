@@ -12,6 +12,7 @@ from PIL import Image
 
 import innerlight
 from innerlight.files import read_recipe
+from innerlight.methods import names
 
 
 def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -80,6 +81,7 @@ def test_an_export_through_the_command_line(tmp_path: Path):
         (["evidence", "nowhere"], "make bench"),
         (["demo", "file"], "file"),
         (["demo", "--seed", "x"], "integer"),
+        (["demo", "--only", "Nowhere"], "Recognise"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_no_traceback(tmp_path: Path, words: list[str], cure: str):
@@ -98,5 +100,6 @@ def test_the_demo_page_shows_every_exhibit(tmp_path: Path):
     page = Path(json.loads(done.stdout)["page"]).read_text()
     pictures = {path.name for path in (tmp_path / "demo").glob("*.png")}
     assert len(pictures) >= 5
+    assert {f"method_{name}.png" for name in names()} <= pictures
     assert all(f'src="{name}"' in page for name in pictures)
     assert "{seed}" not in page

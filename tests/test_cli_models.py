@@ -87,9 +87,9 @@ def test_claims_are_run(run, model: str):
     assert len(list(Path("measured/shown").glob("*.png"))) == 3
 
 
-@pytest.mark.parametrize("what", ["core", "editing", "recognition", "teaching", "geometry"])
+@pytest.mark.parametrize("what", ["core", "editing", "recognition", "teaching", "soak", "geometry"])
 def test_what_is_measured_beside_claims_has_a_table_of_its_own(run, model: str, what: str, monkeypatch):
-    scores = importlib.import_module(f"innerlight.bench.{what}_scores")
+    scores = importlib.import_module(f"innerlight.bench.{what if what == 'soak' else f'{what}_scores'}")
     asked: list[Path] = []
 
     def score(path: Path, *given: Any, **more: Any) -> list[Row]:

@@ -7,18 +7,18 @@ pictures that it drew of the thing's class keep the class as it was (Ruiz et al.
 arXiv:2208.12242).
 """
 
-from pathlib import Path
-
 import innerlight
 from innerlight import viz
+from innerlight.backbones import WEIGHTS
 from innerlight.files import read_pictures
 from innerlight.methods.teaching.dreambooth import DreamboothConfig, dreambooth
 from innerlight.sampling import Run
 from innerlight.tuning.adapters import open_lora
 
 model = innerlight.load()
+TAUGHT = WEIGHTS / "taught"  # ships with the library
 quiet = Run(progress=False)
-shots = read_pictures(sorted(Path("taught").glob("shot-*.png")))
+shots = read_pictures(sorted(TAUGHT.glob("shot-*.png")))
 
 # %%
 # As a LoRA
@@ -28,8 +28,8 @@ shots = read_pictures(sorted(Path("taught").glob("shot-*.png")))
 # narrow A and B. The model that comes of it shares its weights with the first. This one was learned
 # in 200 steps (`docs/teach.py`); its folder is what `load_lora_weights` of diffusers opens.
 
-taught = open_lora("taught/lora", model)
-weak = open_lora("taught/lora", model, scale=0.5)
+taught = open_lora(TAUGHT / "lora", model)
+weak = open_lora(TAUGHT / "lora", model, scale=0.5)
 prompts = ["a sks balloon", "a sks balloon in the snow", "a balloon"]
 rows = {
     "before": model,

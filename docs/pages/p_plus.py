@@ -6,16 +6,16 @@ The network reads its prompt at many places, coarse ones and fine ones. P+ (Voyn
 arXiv:2303.09522) learns a vector of the new word for each of them.
 """
 
-from pathlib import Path
-
 import innerlight
 from innerlight import viz
+from innerlight.backbones import WEIGHTS
 from innerlight.files import read_pictures
 from innerlight.methods.editing.style_mixing import StyleMixingConfig, style_mixing
 from innerlight.sampling import Run
 from innerlight.tuning.words import open_word
 
 model = innerlight.load()
+TAUGHT = WEIGHTS / "taught"  # ships with the library
 quiet = Run(progress=False)
 print(
     f"{len(model.places)} places, from {model.places[0].name} to {model.places[-1].name}"
@@ -26,9 +26,9 @@ print(
 # each place; diffusers refuses it, as it must: as one word of so many tokens it would mean
 # something else.
 
-word = open_word("taught/p_plus.safetensors", model)
+word = open_word(TAUGHT / "p_plus.safetensors", model)
 known = model.knowing(word)
-shots = read_pictures(sorted(Path("taught").glob("shot-*.png")))
+shots = read_pictures(sorted(TAUGHT.glob("shot-*.png")))
 name = word.name
 prompts = [f"a {name}", f"a {name} on the grass", f"a {name} in the snow"]
 drawn = innerlight.generate(known, prompts, seed=[1, 2, 3], run=quiet)

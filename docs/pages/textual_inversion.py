@@ -7,10 +7,9 @@ is the word's vector (Gal et al. 2022, arXiv:2208.01618); the model stays as it 
 stand in any prompt.
 """
 
-from pathlib import Path
-
 import innerlight
 from innerlight import viz
+from innerlight.backbones import WEIGHTS
 from innerlight.files import read_pictures
 from innerlight.methods.teaching.textual_inversion import (
     TextualInversionConfig,
@@ -20,9 +19,10 @@ from innerlight.sampling import Run
 from innerlight.tuning.words import open_word
 
 model = innerlight.load()
+TAUGHT = WEIGHTS / "taught"  # ships with the library
 quiet = Run(progress=False)
 
-shots = read_pictures(sorted(Path("taught").glob("shot-*.png")))
+shots = read_pictures(sorted(TAUGHT.glob("shot-*.png")))
 viz.grid(shots, columns=5)
 
 # %%
@@ -30,7 +30,7 @@ viz.grid(shots, columns=5)
 # from these pictures in 200 steps, begun as "balloon" (`docs/teach.py`), and kept in a file that
 # diffusers opens by `load_textual_inversion`.
 
-word = open_word("taught/textual_inversion.safetensors", model)
+word = open_word(TAUGHT / "textual_inversion.safetensors", model)
 known = model.knowing(word)
 prompts = ["a <toy>", "a <toy> on the grass", "a <toy> in the snow", "a balloon"]
 drawn = innerlight.generate(known, prompts, seed=[1, 2, 3, 1], run=quiet)

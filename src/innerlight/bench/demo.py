@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from innerlight import __version__, viz
+from innerlight.bench import demo_methods
+from innerlight.bench.demo_methods import model
 from innerlight.bench.world_pages import contact_sheet, partner_picture, truths
 from innerlight.files import write_picture, write_text
-from innerlight.types import LabelMap
+from innerlight.methods import names
+from innerlight.types import InputError, LabelMap
 from innerlight.world import truth
 from innerlight.world.alteration import alter
 from innerlight.world.captions import caption
@@ -29,6 +30,7 @@ Progress = Callable[[int, int], None]
 class Exhibit:
     """One picture of the page."""
 
+    chapter: str
     name: str
     title: str
     text: str
@@ -36,17 +38,23 @@ class Exhibit:
     draw: Callable[[int], Image.Image]
 
 
-def write_demo(folder: Path, seed: int = 7, *, progress: Progress = lambda done, of: None) -> Path:
-    """Draw all exhibits into `folder` and write the page; returns the page."""
+def write_demo(
+    folder: Path, seed: int = 7, only: Sequence[str] = (), *, progress: Progress = lambda done, of: None
+) -> Path:
+    """Draw all exhibits, or those of some chapters, into `folder` and write the page; returns the page."""
     from jinja2 import Environment, PackageLoader
 
+    if unknown := set(only) - set(CHAPTERS):
+        raise InputError(f"the demonstration has the chapters {', '.join(CHAPTERS)}; got {', '.join(sorted(unknown))}")
     folder = Path(folder)
-    for done, exhibit in enumerate(EXHIBITS):
-        progress(done, len(EXHIBITS))
+    exhibits = [one for one in EXHIBITS if not only or one.chapter in only]
+    for done, exhibit in enumerate(exhibits):
+        progress(done, len(exhibits))
         write_picture(exhibit.draw(seed), folder / f"{exhibit.name}.png", recipe={"command": "demo", "seed": seed})
-    progress(len(EXHIBITS), len(EXHIBITS))
+    progress(len(exhibits), len(exhibits))
+    chapters = {name: [one for one in exhibits if one.chapter == name] for name in CHAPTERS if not only or name in only}
     templates = Environment(loader=PackageLoader("innerlight.bench"), autoescape=True)
-    page = templates.get_template("demo.html").render(exhibits=EXHIBITS, seed=seed, version=__version__)
+    page = templates.get_template("demo.html").render(chapters=chapters, seed=seed, version=__version__)
     write_text(page, folder / "index.html")
     return folder / "index.html"
 
@@ -106,18 +114,10 @@ PAPER_PROMPTS = (
 )
 
 
-@cache
-def _model() -> Any:
-    """The embedded model, opened once for all exhibits; torch is imported no earlier."""
-    from innerlight.backbones import load
-
-    return load()
-
-
 def _drawn(seed: int) -> Image.Image:
     from innerlight.sampling import generate
 
-    made = generate(_model(), PAPER_PROMPTS, seed=seed)
+    made = generate(model(), PAPER_PROMPTS, seed=seed)
     return viz.grid([viz.enlarge(image, 2) for image in made.images], PAPER_PROMPTS, columns=3)
 
 
@@ -125,7 +125,7 @@ def _word_maps(seed: int) -> Image.Image:
     from innerlight.methods.reading.daam import daam
 
     words = ["car", "red", "street"]
-    found = daam(_model(), "a red car on the street", words, seed=seed)
+    found = daam(model(), "a red car on the street", words, seed=seed)
     maps = [one.picture(found.images[0]) for one in found.maps[0].values()]
     return viz.grid([viz.enlarge(image, 2) for image in (found.images[0], *maps)], ["the picture", *words], columns=4)
 
@@ -136,10 +136,10 @@ def _edited(seed: int) -> Image.Image:
     from innerlight.methods.editing.prompt_to_prompt import prompt_to_prompt
 
     source, target = "a castle in the snow", "a giraffe in the snow"
-    drawn = prompt_to_prompt(_model(), source, target, seed=seed)
-    scene = render(sample(seed, categories=["castle"], setting="snow", style="photo"), *_model().size).picture
-    asked = masactrl(_model(), "", target, image=scene, seed=seed)
-    masked = diffedit(_model(), "", target, image=scene, seed=seed)
+    drawn = prompt_to_prompt(model(), source, target, seed=seed)
+    scene = render(sample(seed, categories=["castle"], setting="snow", style="photo"), *model().size).picture
+    asked = masactrl(model(), "", target, image=scene, seed=seed)
+    masked = diffedit(model(), "", target, image=scene, seed=seed)
     inside = LabelMap(masked.masks["diffedit"][0].astype("uint8"), {0: "", 1: "inside"})
     shown = {
         f"drawn: {source}": drawn.sources[0],
@@ -156,22 +156,23 @@ def _recognised(seed: int) -> Image.Image:
     from innerlight.methods.correspondence.dift import dift
     from innerlight.methods.segmentation.diffseg import diffseg
 
-    scenes = [render(sample(seed + k), *_model().size).picture for k in range(3)]
-    found = diffseg(_model(), scenes)
+    scenes = [render(sample(seed + k), *model().size).picture for k in range(3)]
+    found = diffseg(model(), scenes)
     animals = [
-        render(sample(f"recognised/{seed}/{name}", categories=[name], style="photo"), *_model().size)
+        render(sample(f"recognised/{seed}/{name}", categories=[name], style="photo"), *model().size)
         for name in ("horse", "zebra")
     ]
     keypoints = [{name: one for name, one in truth.keypoints(one)[0].items() if one.visible} for one in animals]
     points = [(one.x, one.y) for name, one in keypoints[0].items() if name in keypoints[1]]
-    matched = dift(_model(), animals[0].picture, animals[1].picture, points, seed=seed)
+    matched = dift(model(), animals[0].picture, animals[1].picture, points, seed=seed)
     segments = [viz.labels(scenes[k], found.labels[k], legend=False, scale=2) for k in range(3)]
     lines = viz.matches(animals[0].picture, animals[1].picture, matched.matches(), scale=2)
     return viz.grid([*segments, lines], ["segments", "", "", "points of a horse on a zebra"], columns=4)
 
 
-EXHIBITS = (
+CHIEF = (
     Exhibit(
+        "Draw",
         "drawn",
         "Six prompts of the papers, drawn by the model that ships",
         "A latent diffusion model in diffusers layout, small enough for a laptop, trained on the world below. "
@@ -180,6 +181,7 @@ EXHIBITS = (
         _drawn,
     ),
     Exhibit(
+        "Read",
         "daam",
         "Where each word is",
         "DAAM: cross-attention summed over steps and layers, while the picture is drawn. The picture does not change.",
@@ -187,6 +189,7 @@ EXHIBITS = (
         _word_maps,
     ),
     Exhibit(
+        "Edit",
         "edited",
         "Another prompt for the same picture",
         "Three ways to edit, of a drawn picture and of a given one: under the source's attention, painted "
@@ -195,6 +198,7 @@ EXHIBITS = (
         _edited,
     ),
     Exhibit(
+        "Recognise",
         "recognised",
         "What is one thing, and which point is which",
         "Drawn scenes that the model never saw: DiffSeg merges cells that look at the same places, DIFT takes points "
@@ -203,6 +207,7 @@ EXHIBITS = (
         _recognised,
     ),
     Exhibit(
+        "The world",
         "world",
         "A world whose truth is known",
         "Scenes drawn from a seed, each with captions. Whatever a method finds can be held against what is there.",
@@ -210,6 +215,7 @@ EXHIBITS = (
         _sheet,
     ),
     Exhibit(
+        "The world",
         "truths",
         "What is where, exactly",
         "Category and part of every pixel, boxes, keypoints; depth order and relations besides.",
@@ -217,6 +223,7 @@ EXHIBITS = (
         _truths,
     ),
     Exhibit(
+        "The world",
         "altered",
         "The same scene, one thing changed",
         "An edit can be scored: what should change did, and the rest did not.",
@@ -224,6 +231,7 @@ EXHIBITS = (
         _altered,
     ),
     Exhibit(
+        "The world",
         "partners",
         "The dog's ear is the horse's ear",
         "Dense correspondence between two renders, exact and with occlusion; animals share their parts.",
@@ -231,6 +239,7 @@ EXHIBITS = (
         _partners,
     ),
     Exhibit(
+        "The world",
         "individuals",
         "This very elephant",
         "Individuals are finer than words: marks, patches and proportions persist. Others share all its words.",
@@ -238,6 +247,7 @@ EXHIBITS = (
         _individuals,
     ),
     Exhibit(
+        "The world",
         "styles",
         "One geometry, three styles",
         "Photo, drawing and night differ in nothing but how they are painted.",
@@ -245,3 +255,20 @@ EXHIBITS = (
         _styles,
     ),
 )
+CHAPTERS = {"Draw": (), "Read": ("reading",), "Edit": ("editing",), "Teach": ("teaching",),
+            "Recognise": ("segmentation", "correspondence", "retrieval"), "The world": ()}  # fmt: skip
+EXHIBITS = tuple(
+    exhibit
+    for chapter, families in CHAPTERS.items()
+    for exhibit in (
+        *(one for one in CHIEF if one.chapter == chapter),
+        *(
+            Exhibit(
+                chapter, f"method_{name}", demo_methods.title(name), demo_methods.text(name), demo_methods.code(name),
+                demo_methods.EXHIBITS[name],
+            )
+            for family in families
+            for name in names(family)
+        ),
+    )
+)  # fmt: skip

@@ -64,5 +64,6 @@ TEACHING = (
     *_owed("text_anatomy", "padding", "words_taken"),
     "textual_inversion.cost", "p_plus.cost", "dreambooth.cost", "dreambooth_lora.cost", "textual_inversion.optimiser",
 )  # fmt: skip
+SOAK = ("soak.kills", "soak.threads", "soak.memory", "soak.malformed")
 GEOMETRY = tuple(f"{name}.geometry" for name in names())  # every method, registered and to come
-PROMISED = (*WORLD, *EMBEDDED, *CORE, *EDITING, *RECOGNITION, *TEACHING, *GEOMETRY)
+PROMISED = (*WORLD, *EMBEDDED, *CORE, *EDITING, *RECOGNITION, *TEACHING, *SOAK, *GEOMETRY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -41,6 +41,7 @@ class Taking:
 
     method: Method
     backbone: Backbone
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of the method, other than its own
     rows: Counter[int] = field(default_factory=Counter)  # passes by their number of rows
     seconds: float = 0.0
     memory: int = 0
@@ -50,11 +51,14 @@ class Taking:
         forget_peak()
         before, start = resident(), time.perf_counter()
         with watched(self.backbone) as passes:
-            found = self.method.function(knowing or self.backbone, *given, **named)
+            found = self.method.function(knowing or self.backbone, *given, **self._config(), **named)
         self.seconds += time.perf_counter() - start
         self.memory = max(self.memory, peak() - before)
         self.rows += passes.rows
         return found
+
+    def _config(self) -> dict[str, Any]:
+        return {"config": self.method.config(**self.settings)} if self.settings else {}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ TABLES = {  # of each family's claims
     "reading": "core.json", "editing": "editing.json", "teaching": "teaching.json",
     "segmentation": "recognition.json", "correspondence": "recognition.json", "retrieval": "recognition.json",
 }  # fmt: skip
-BESIDE = ("core", "editing", "recognition", "teaching")
+BESIDE = ("core", "editing", "recognition", "teaching", "soak")
 QUICK, LONG = 3, 40  # scenes of a claim at quick size; claims that ask for no more than so many take long for each
 
 
@@ -29,7 +29,8 @@ def run(
         list[str] | None,
         typer.Argument(
             help='Methods; left out, all. "core", "editing", "recognition", "teaching": what is measured there beside '
-            'claims; "geometry", alone or before methods: whether they run on networks of the published shapes.'
+            'claims; "soak": kills, threads, a thousand runs, odd input; "geometry", alone or before methods: whether '
+            "they run on networks of the published shapes."
         ),
     ] = None,
     scenes: Annotated[int | None, typer.Option(help="Of each claim; left out, as many as it asks for.", min=2)] = None,
@@ -118,6 +119,11 @@ def _beside(what: str, asked: Callable[[], Backbone], folder: Path, scenes: int 
         from innerlight.bench import recognition_scores
 
         return recognition_scores.score(table, asked(), scenes=scenes, quick=quick, progress=shown)
+    if what == "soak":
+        from innerlight.bench import soak
+        from innerlight.cli import main
+
+        return soak.score(table, asked(), main, quick=quick, progress=shown)
     from innerlight.bench import teaching_scores
 
     return teaching_scores.score(table, asked(), progress=shown)

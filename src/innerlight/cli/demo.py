@@ -13,10 +13,13 @@ from innerlight.cli._shell import answer, progress
 def write(
     folder: Annotated[Path, typer.Argument(help="Where the page goes.", metavar="OUT")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Which scenes are shown.", min=0)] = 7,
+    only: Annotated[
+        list[str] | None, typer.Option(help="A chapter alone, such as Draw or Recognise; can be given again.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
 ) -> None:
     """Show what the library has: write a page of pictures and say where it is."""
     from innerlight.bench.demo import write_demo
 
-    page = write_demo(folder, seed, progress=progress("drawing"))
+    page = write_demo(folder, seed, only or (), progress=progress("drawing"))
     answer({"page": str(page)}, json, f"Open {page.resolve()}")
