@@ -47,8 +47,8 @@ def test_the_wheel_works_where_the_sources_are_not(wheel: Path, tmp_path: Path):
         "import innerlight, sys; from innerlight.cli import main; print(innerlight.__file__, file=sys.stderr); main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, "demo", "page", "--only", "Read"], cwd=tmp_path, capture_output=True, text=True, check=False,
-        env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
+        [sys.executable, "-c", code, "demo", "page", "--only", "Read"], cwd=tmp_path, capture_output=True, text=True,
+        check=False, env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert str(tmp_path / "site") in done.stderr, "the installed copy ran, not the sources"
