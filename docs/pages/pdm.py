@@ -60,7 +60,7 @@ viz.grid(marked, columns=3)
 # (mean IoU 0.36, by its colours 0.29, by the word alone 0.10), and ranks no better than chance: an
 # average precision of 0.49, which is that of a random order. A picture's score is the mean of its
 # map over all cells, most of which are of the ground, and in these galleries every picture shows
-# one of the class.
+# one of the class. With others that differ in colour, too, it does hardly better (0.51).
 
 # %%
 # As it was released
@@ -68,7 +68,9 @@ viz.grid(marked, columns=3)
 #
 # The code that the authors published is another method, without words. Each pixel of the thing
 # votes for the cells most like it, and a picture is as sure as DIFT's matches of those pixels are
-# alike. It is here as `pdm_voting`.
+# alike. It is here as `pdm_voting`, and it ranks: where others differ in all that two of a class may,
+# its first picture is right in 0.58 of 200 tasks (by chance 0.34, by colours 0.47, by the formula
+# above 0.36); where they differ in marks and build alone, no more often than by chance.
 
 voted = pdm_voting(model, asked.reference.picture, gallery, mask=asked.mask, run=quiet)
 voted.picture(names, columns=5)
