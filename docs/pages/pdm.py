@@ -68,9 +68,9 @@ viz.grid(marked, columns=3)
 #
 # The code that the authors published is another method, without words. Each pixel of the thing
 # votes for the cells most like it, and a picture is as sure as DIFT's matches of those pixels are
-# alike. It is here as `pdm_voting`, and it ranks: where others differ in all that two of a class may,
-# its first picture is right in 0.58 of 200 tasks (by chance 0.34, by colours 0.47, by the formula
-# above 0.36); where they differ in marks and build alone, no more often than by chance.
+# alike. It is here as `pdm_voting`, and it ranks: where others differ in all that two of a class
+# may, its first picture is right in 0.58 of 200 tasks (by chance 0.34, by colours 0.47, by the
+# formula above 0.36); where they differ in marks and build alone, no more often than by chance.
 
 voted = pdm_voting(model, asked.reference.picture, gallery, mask=asked.mask, run=quiet)
 voted.picture(names, columns=5)
