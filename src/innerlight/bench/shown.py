@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,7 +17,7 @@ from innerlight.backbones import Backbone
 from innerlight.bench.claims import source_hash
 from innerlight.bench.costs import forget_peak, peak, resident
 from innerlight.bench.editing_costs import plain_pass, watched
-from innerlight.embedded.concepts import Concept, concept, plain_names, seeds_of, two_places
+from innerlight.embedded.concepts import Concept, concept, plain_names, seeds_of, two_places, word_of
 from innerlight.embedded.edits import task
 from innerlight.embedded.recognition import hunt, pair
 from innerlight.files import read_recipe, write_picture
@@ -136,9 +136,10 @@ def _edited(run: Taking, seed: int) -> Panels:
 def _mixed(run: Taking, seed: int) -> Panels:
     """Two learned things, and pictures of the one with the looks of the other."""
     both = [concept(number, run.backbone.size[0], plain_names(run.backbone)) for number in (seed, seed + 1)]
+    teach = get("p_plus")
     words = [
-        get("p_plus").function(run.backbone, one.shots, title, one.like, report=0, seed=seed, run=QUIET).word
-        for one, title in zip(both, ("<shape>", "<look>"), strict=True)
+        replace(word_of(teach.function, run.backbone, number, teach.config()), name=title)
+        for number, title in ((seed, "<shape>"), (seed + 1, "<look>"))
     ]
     found = run(
         ["a <shape>"] * DRAWN, ["a <look>"] * DRAWN, knowing=run.backbone.knowing(*words),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import count
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from innerlight.backbones import Backbone
 from innerlight.embedded.edits import parsed
 from innerlight.embedded.oracle import Parsed, regions_of, shipped_judge
 from innerlight.embedded.vae import to_tensor
+from innerlight.prompts import LearnedWord
 from innerlight.sampling import Run, generate
 from innerlight.world import CATEGORIES, caption, individual, render, sample, truth
 from innerlight.world.draw import Render
@@ -23,6 +26,7 @@ from innerlight.world.scene import SETTINGS, Look, Scene
 
 ROLES = ("colour", "pattern")
 DRAWN = 10  # pictures of a prompt that are judged
+WORD = "<thing>"  # what concepts are called
 SPREAD = 1000  # seeds of one concept
 EACH = 3  # of so many concepts one is of an unnamed pattern
 
@@ -82,6 +86,20 @@ def concept(seed: int, size: int, categories: Sequence[str], *, shots: int = 5) 
     told = caption(scenes[-1], "short", say=[(0, role) for role in ("noun", *ROLES)]).text
     pictures = [Image.fromarray(render(scene, size).picture) for scene in scenes[:-1]]
     return Concept(look, pictures, kind, told, render(scenes[-1], size))
+
+
+def word_of(teach: Callable[..., Any], backbone: Backbone, seed: int, config: Any) -> LearnedWord:
+    """The word that a method learns of concept number `seed`, once for all claims that ask for it."""
+    steps = config.steps or backbone.calibration.get(f"{teach.__name__}_steps")  # one run, however it is asked for
+    return _word_of(teach, backbone, seed, replace(config, steps=steps))
+
+
+@cache
+def _word_of(teach: Callable[..., Any], backbone: Backbone, seed: int, config: Any) -> LearnedWord:
+    asked = concept(seed, backbone.size[0], plain_names(backbone))
+    return teach(
+        backbone, asked.shots, WORD, asked.like, config, report=0, seed=seed, run=Run(progress=False)
+    ).word  # fmt: skip
 
 
 Judged = Callable[[Sequence[Image.Image], Sequence[Image.Image]], float]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from innerlight.backbones import Backbone, Context, Size
-from innerlight.embedded.concepts import concept, plain_names, seeds_of
+from innerlight.embedded.concepts import concept, plain_names, seeds_of, word_of
 from innerlight.files import Source
 from innerlight.methods._registry import Claim, Method, get, method
 from innerlight.sampling import Inversion, Run
@@ -48,10 +48,10 @@ def _score_joint(backbone: Backbone, seed: int) -> dict[str, float]:
 
     def knowing(teach: Method) -> Backbone:
         """Both things by words of their own."""
-        words = [
-            teach.function(backbone, one.shots, title, one.like, report=0, seed=seed, run=quiet).word
-            for one, title in ((shape, "<shape>"), (look, "<look>"))
-        ]
+        words = (
+            replace(word_of(teach.function, backbone, number, teach.config()), name=title)
+            for number, title in ((seed, "<shape>"), (seed + 1, "<look>"))
+        )
         return backbone.knowing(*words)
 
     placed, plain = knowing(get("p_plus")), knowing(get("textual_inversion"))

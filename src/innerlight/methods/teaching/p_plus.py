@@ -15,7 +15,17 @@ import numpy as np
 from torch import Tensor
 
 from innerlight.backbones import Backbone, Size
-from innerlight.embedded.concepts import DRAWN, ROLES, concept, likeness, plain_names, taken_from, two_looks
+from innerlight.embedded.concepts import (
+    DRAWN,
+    ROLES,
+    WORD,
+    concept,
+    likeness,
+    plain_names,
+    taken_from,
+    two_looks,
+    word_of,
+)
 from innerlight.files import Source, read_pictures
 from innerlight.methods._registry import Claim, get, method
 from innerlight.sampling import Run
@@ -44,16 +54,15 @@ class PPlusConfig:
 def _score_identity(backbone: Backbone, seed: int) -> dict[str, float]:
     """Share of pictures that show a concept's class with its values that no word names."""
     asked = concept(seed, backbone.size[0], plain_names(backbone))
-    own = {"report": 0, "seed": seed, "run": Run(progress=False)}
     other = get("textual_inversion")
-    arms = {
-        "method": p_plus(backbone, asked.shots, NAME, asked.like, PPlusConfig(steps=FEW), **own),
+    words = {
+        "method": word_of(p_plus, backbone, seed, PPlusConfig(steps=FEW)),
         **{
-            title: other.function(backbone, asked.shots, NAME, asked.like, other.config(steps=times * FEW), **own)
+            title: word_of(other.function, backbone, seed, other.config(steps=times * FEW))
             for title, times in (("textual_inversion", 1), ("textual inversion in five times the steps", 5))
         },
     }
-    return {arm: asked.drawn(one.backbone, f"a {NAME}", seed) for arm, one in arms.items()}
+    return {arm: asked.drawn(backbone.knowing(word), f"a {WORD}", seed) for arm, word in words.items()}
 
 
 def _score_layers(backbone: Backbone, seed: int) -> dict[str, float] | None:

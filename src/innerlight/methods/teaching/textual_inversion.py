@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from innerlight.backbones import Backbone, Size
-from innerlight.embedded.concepts import concept, likeness, plain_names
+from innerlight.embedded.concepts import WORD, concept, likeness, plain_names, word_of
 from innerlight.files import Source, read_pictures
 from innerlight.methods._registry import Claim, method
 from innerlight.sampling import Run
@@ -45,9 +45,9 @@ class TextualInversionConfig:
 def _score_identity(backbone: Backbone, seed: int) -> dict[str, float]:
     """Share of pictures that show a concept's class with its values that no word names."""
     asked = concept(seed, backbone.size[0], plain_names(backbone))
-    taught = textual_inversion(backbone, asked.shots, NAME, asked.like, report=0, seed=seed, run=Run(progress=False))
+    word = word_of(textual_inversion, backbone, seed, TextualInversionConfig())
     return {
-        "method": asked.drawn(taught.backbone, f"a {NAME}", seed),
+        "method": asked.drawn(backbone.knowing(word), f"a {WORD}", seed),
         "the best caption": asked.drawn(backbone, asked.words, seed),
         "the word it began as": asked.drawn(backbone, f"a {asked.like}", seed),
         "the pictures themselves": asked.kept(asked.shots),
@@ -75,11 +75,9 @@ def _score_variants(backbone: Backbone, seed: int) -> dict[str, float]:
     asked = concept(seed, backbone.size[0], plain_names(backbone))
     found: dict[str, float] = {}
     for arm, config in VARIANTS.items():
-        taught = textual_inversion(
-            backbone, asked.shots, NAME, asked.like, config, report=0, seed=seed, run=Run(progress=False)
-        )
-        found[f"{arm}: like"] = asked.drawn(taught.backbone, f"a {NAME}", seed, JUDGED)
-        found[f"{arm}: editable"] = asked.elsewhere(taught.backbone, NAME, seed, JUDGED)
+        knowing = backbone.knowing(word_of(textual_inversion, backbone, seed, config))
+        found[f"{arm}: like"] = asked.drawn(knowing, f"a {WORD}", seed, JUDGED)
+        found[f"{arm}: editable"] = asked.elsewhere(knowing, WORD, seed, JUDGED)
     steps = [found[f"{more}: like"] - found[f"{less}: like"] for less, more in LESS_EDITABLE]
     steps += [found[f"{less}: editable"] - found[f"{more}: editable"] for less, more in LESS_EDITABLE]
     return {"method": float(np.mean([0.5 + 0.5 * np.sign(step) for step in steps])), "no order": 0.5} | found
