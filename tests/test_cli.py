@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import innerlight
+from innerlight.backbones import load
+from innerlight.bench import demo_methods
+from innerlight.bench.demo import CHAPTERS, EXHIBITS
 from innerlight.files import read_recipe
 from innerlight.methods import names
 
@@ -95,11 +99,28 @@ def test_bad_input_is_one_clear_line_and_no_traceback(tmp_path: Path, words: lis
 
 
 def test_the_demo_page_shows_every_exhibit(tmp_path: Path):
-    done = run("demo", str(tmp_path / "demo"), "--json")
+    done = run("demo", str(tmp_path / "demo"), "--only", "Read", "--only", "The world", "--json")
     assert done.returncode == 0, done.stderr
     page = Path(json.loads(done.stdout)["page"]).read_text()
-    pictures = {path.name for path in (tmp_path / "demo").glob("*.png")}
-    assert len(pictures) >= 5
-    assert {f"method_{name}.png" for name in names()} <= pictures
-    assert all(f'src="{name}"' in page for name in pictures)
+    pictures = {path.stem for path in (tmp_path / "demo").glob("*.png")}
+    assert pictures == {one.name for one in EXHIBITS if one.chapter in ("Read", "The world")}
+    assert all(f'src="{name}.png"' in page for name in pictures)
     assert "{seed}" not in page
+
+
+def test_the_demo_has_an_exhibit_for_every_method():
+    shown = {one.name for one in EXHIBITS}
+    assert {f"method_{name}" for name in names()} <= shown
+    assert len(shown) == len(EXHIBITS)
+    assert {one.chapter for one in EXHIBITS} == set(CHAPTERS)
+    assert all(one.title and one.text.endswith(".") for one in EXHIBITS)
+
+
+@pytest.mark.parametrize("name", ["textual_inversion", "style_mixing"])
+def test_the_demo_shows_what_ships_taught(name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(demo_methods, "STEPS", 1)
+    model = load()
+    few = replace(model, calibration={**model.calibration, "steps": 2})
+    monkeypatch.setattr(demo_methods, "model", lambda: few)
+    width, height = demo_methods.draw(name, 7).size
+    assert width > height > 0

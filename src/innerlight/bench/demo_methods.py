@@ -55,7 +55,7 @@ def text(name: str) -> str:
         "textual_inversion": f" Of this thing the vector that ships keeps little; {STEPS} steps show how one begins.",
         "p_plus": f" The one that ships had 120 steps; {STEPS} show how it begins.",
         "dreambooth_lora": f" The one that ships had 200 steps; {STEPS} show how it begins.",
-        "dreambooth": f" {STEPS} steps, with a prior of eight pictures.",
+        "dreambooth": f" {STEPS} steps, with a prior of four pictures.",
     }
     return what[:1].upper() + what[1:] + told.get(name, "")
 
@@ -105,7 +105,7 @@ def _learned(name: str, seed: int) -> dict[str, Image.Image]:
     taught = WEIGHTS / "taught"
     shots = read_pictures(sorted(taught.glob("shot-*.png")))
     panels = {"learned from": shots[0], "and": shots[1]}
-    settings = {"steps": STEPS} | ({"prior": 8} if name == "dreambooth" else {})
+    settings = {"steps": STEPS} | ({"prior": 4} if name == "dreambooth" else {})
     method = get(name)
     begun = method.function(model(), shots, "<toy>", LIKE, method.config(**settings), report=0, seed=seed)
     arms = {f"after {STEPS} steps": (begun.backbone, f"a {begun.name}")}
