@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# Two at once, a thread each: more would wait for one another.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
 .PHONY: help demo test check bench soak pictures docs clean
 
 help:
@@ -27,13 +30,13 @@ demo: .venv/installed
 	$(BIN)/innerlight demo demo
 
 test: .venv/developing
-	$(BIN)/python -m pytest -n 2
+	$(TESTS)
 
 check: .venv/developing
 	$(BIN)/ruff format --check src tests docs
 	$(BIN)/ruff check src tests docs
 	$(BIN)/basedpyright
-	$(BIN)/python -m pytest -n 2
+	$(TESTS)
 
 bench: .venv/developing
 	$(BIN)/innerlight world score --answers evidence/answers/legible.json
