@@ -17,7 +17,7 @@ from innerlight.files import write_json, write_picture
 def test_work_is_compared_without_when_and_where(tmp_path: Path):
     for name, date in (("one", "today"), ("two", "tomorrow")):
         write_json([{"id": "daam.iou", "value": 0.5, "date": date}], tmp_path / name / "rows.json")
-        lines = ['{"header": 1}', json.dumps({"key": "a", "result": {"iou": 1.0}})]
+        lines = ['{"header": 1}', json.dumps({"key": "a", "result": {"iou": 1.0}, "seconds": len(name) + len(date)})]
         (tmp_path / name / "raw.jsonl").write_text("\n".join(lines))
     assert soak.contents(tmp_path / "one") == soak.contents(tmp_path / "two") != {}
     write_json([{"id": "daam.iou", "value": 0.6, "date": "today"}], tmp_path / "two" / "rows.json")
@@ -35,7 +35,7 @@ def test_half_a_file_is_torn(tmp_path: Path):
     assert sorted(one.partition(":")[0] for one in torn) == ["half.json", "half.png", "half.safetensors"]
 
 
-def test_a_killed_index_is_whole_after_another_run():
+def test_what_was_killed_is_whole_after_another_run():
     row = soak.kills(1, ["index"])
     assert row.holds, row.note
     assert not faults([row])

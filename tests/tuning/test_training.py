@@ -50,6 +50,17 @@ def test_stopped_and_continued_it_is_the_same_training(tmp_path: Path):
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
+def test_the_log_of_a_killed_run_has_each_step_once(tmp_path: Path):
+    schedule = Schedule(steps=6, batch=16, rate=0.05, warmup=5, log_steps=1)
+    train(Line(), schedule, tmp_path, seconds=0)  # one step, and its checkpoint
+    with (tmp_path / "log.jsonl").open("a") as log:  # two that were lost with the process, the second amid its line
+        log.write('{"step": 2, "loss": 7.0}\n{"step": 3, "lo')
+    train(Line(), schedule, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert lines[1]["loss"] != 7.0
+
+
 def test_another_batch_is_refused(tmp_path: Path):
     train(Line(), SCHEDULE, tmp_path, seconds=0)
     with pytest.raises(InputError, match="batch of 16, not 8"):

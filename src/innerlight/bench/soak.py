@@ -42,6 +42,8 @@ JOBS: dict[str, tuple[str, ...]] = {  # `{}` is the folder of the pictures, `{ou
     "bench": ("bench", "daam", "--scenes", "6", "--no-pictures", "--out", "{out}"),
     "teach": ("teach", "{}/00.png", "--like", "car", "--steps", "40", "--batch", "2", "--report", "0", "-o", "{out}"),
 }
+PASSING = ("date", "commit", "hardware", "seconds")  # when, where and how fast it was done
+BESIDE = (".html", ".pt")  # a page that is made of the rest, and a checkpoint, which is of use to a run alone
 QUIET = Run(progress=False)
 
 Progress = Callable[[int, int], None]
@@ -167,16 +169,16 @@ def malformed(main: Callable[[], object]) -> Row:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """What work left, by file: numbers and pictures to the bit, journals by their results; of rows not when and where
-    they were measured.
+    """What work left, by file: numbers and pictures to the bit, journals and logs line by line, without when and where
+    it was done.
     """
     found: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.name.startswith(TEMPORARY_PREFIX) or path.suffix == ".html":
+        if not path.is_file() or path.name.startswith(TEMPORARY_PREFIX) or path.suffix in BESIDE:
             continue
         if path.suffix == ".jsonl":
-            entries = [json.loads(line) for line in path.read_text().splitlines()[1:]]
-            told = json.dumps(sorted([one["key"], _lasting(one.get("result"))] for one in entries))
+            lines = [_lasting(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+            told = "\n".join(sorted(json.dumps(line, sort_keys=True) for line in lines))
         elif path.suffix == ".json":
             told = json.dumps(_lasting(read_json(path)), sort_keys=True)
         elif path.suffix == ".safetensors":  # its notes stand in any order
@@ -212,8 +214,7 @@ def torn_files(folder: Path) -> list[str]:
 def _lasting(value: Any) -> Any:
     """Without what differs between two runs that did the same."""
     if isinstance(value, dict):
-        passing = ("date", "commit", "hardware", "seconds", "bytes", "changed", "mtime", "stamp", "created")
-        return {key: _lasting(one) for key, one in value.items() if key not in passing}
+        return {key: _lasting(one) for key, one in value.items() if key not in PASSING}
     return [_lasting(one) for one in value] if isinstance(value, list) else value
 
 

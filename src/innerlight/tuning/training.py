@@ -91,7 +91,7 @@ def train(
     state = _restore(checkpoint, schedule, module, optimiser, average)
     begun = saved = time.monotonic()
     try:
-        with _log(folder) as log:
+        with _log(folder, state.step) as log:
             while state.step < schedule.steps:
                 started = time.monotonic()
                 figures = _step(stage, module, optimiser, schedule, state.step, device)
@@ -131,9 +131,18 @@ def averaged_weights(folder: Path) -> dict[str, Tensor]:
     return torch.load(path, weights_only=True)["average"]
 
 
-def _log(folder: Path | None) -> TextIO:
-    """To be written to the end of."""
-    return (Path(os.devnull) if folder is None else folder / "log.jsonl").open("a", encoding="utf-8")
+def _log(folder: Path | None, step: int) -> TextIO:
+    """To be written to the end of; without what a killed run told of steps after its checkpoint, which come again."""
+    if folder is None:
+        return Path(os.devnull).open("a", encoding="utf-8")
+    path = folder / "log.jsonl"
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        if kept != lines:
+            with atomic_path(path) as temporary:
+                temporary.write_text("".join(kept), encoding="utf-8")
+    return path.open("a", encoding="utf-8")
 
 
 def _step(
