@@ -54,7 +54,7 @@ soak: .venv/developing
 pictures: .venv/installed
 	$(BIN)/innerlight world --seed 7 --count 8 --columns 4 --size 192 -o docs/pictures/world.png
 	$(BIN)/innerlight demo build/demo
-	cp build/demo/partners.png build/demo/drawn.png build/demo/daam.png build/demo/edited.png build/demo/recognised.png docs/pictures/
+	cd build/demo && cp partners.png drawn.png daam.png edited.png recognised.png method_dreambooth_lora.png ../../docs/pictures/
 
 docs: .venv/developing
 	rm -rf docs/_build docs/guide

@@ -11,10 +11,11 @@ from typing import Any
 from PIL import Image
 
 ORDER = (
-    "inside", "daam",
-    "prompt_to_prompt", "plug_and_play", "masactrl", "diffedit", "attend_and_excite", "inversions", "combining",
-    "textual_inversion", "p_plus", "dreambooth", "text_anatomy",
-    "diffseg", "emerdiff", "dift", "embedding_correspondence", "pdm",
+    "inside", "reading", "daam",
+    "editing", "prompt_to_prompt", "plug_and_play", "masactrl", "diffedit", "attend_and_excite", "inversions",
+    "combining",
+    "teaching", "textual_inversion", "p_plus", "dreambooth", "text_anatomy",
+    "recognising", "diffseg", "emerdiff", "dift", "embedding_correspondence", "pdm",
     "world", "pictures", "files", "conventions", "adding",
 )  # fmt: skip
 
