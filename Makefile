@@ -44,6 +44,7 @@ bench: .venv/developing
 	$(BIN)/innerlight bench core
 	$(BIN)/innerlight bench editing
 	$(BIN)/innerlight bench recognition
+	$(BIN)/innerlight bench teaching
 	$(BIN)/innerlight bench geometry
 	$(BIN)/innerlight bench
 

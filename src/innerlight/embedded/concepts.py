@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
@@ -28,7 +28,9 @@ ROLES = ("colour", "pattern")
 DRAWN = 10  # pictures of a prompt that are judged
 WORD = "<thing>"  # what concepts are called
 SPREAD = 1000  # seeds of one concept
-EACH = 3  # of so many concepts one is of an unnamed pattern
+JUDGED_AT = 128  # the side of the pictures that the judge was trained on
+SEEN = 0.8  # of a concept's own pictures in which the judge must see its values
+FURTHER = 7  # categories on is the next that is tried, so that neighbours stay apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +53,19 @@ class Concept:
         """Share of the pictures that show its class with all of its values that have no word."""
         return float(np.mean([self._shown(one) for one in parsed(*pictures)]))
 
-    def drawn(self, backbone: Backbone, prompt: str, seed: int, count: int | None = None) -> float:
-        """The same of what a model draws of a prompt."""
+    def alike(self, pictures: Sequence[Image.Image]) -> float:
+        """How like it the things of its class in pictures are, by the judge of individuals."""
+        return _alike(self.like, self.shots[0].width)(pictures, self.shots)
+
+    def drawn(self, backbone: Backbone, prompt: str, seed: int, count: int | None = None) -> list[Image.Image]:
+        """What a model draws of a prompt."""
         seeds = seeds_of(seed, count or DRAWN)
-        return self.kept(generate(backbone, [prompt] * len(seeds), seed=seeds, run=Run(progress=False)).images)
+        return generate(backbone, [prompt] * len(seeds), seed=seeds, run=Run(progress=False)).images
+
+    def judged(self, backbone: Backbone, prompt: str, seed: int, count: int | None = None) -> dict[str, float]:
+        """The same, as the judge sees it."""
+        made = self.drawn(backbone, prompt, seed, count)
+        return {"identity": self.kept(made), "likeness": self.alike(made)}
 
     def elsewhere(self, backbone: Backbone, name: str, seed: int, count: int) -> float:
         """Share of pictures of a word somewhere else, in each setting as often, that show that setting."""
@@ -73,16 +84,23 @@ class Concept:
 
 
 def concept(seed: int, size: int, categories: Sequence[str], *, shots: int = 5) -> Concept:
-    """The concept number `seed`, of one of some categories: always of an unnamed colour, every third time of an
-    unnamed pattern too; in photographs, so that there is no style to learn.
+    """The concept number `seed`, of one of some categories: always of a colour that has no word, in photographs, so
+    that there is no style to learn. It is one whose values the judge sees in its own pictures, for it does not know
+    each of them on each thing.
     """
+    for attempt in count():
+        looked = _concept(seed, attempt, JUDGED_AT, categories, shots)
+        if looked.kept(looked.shots) >= SEEN:
+            return looked if size == JUDGED_AT else _concept(seed, attempt, size, categories, shots)
+    raise AssertionError
+
+
+def _concept(seed: int, attempt: int, size: int, categories: Sequence[str], shots: int) -> Concept:
     rounds, place = divmod(seed, len(categories))
-    kind = categories[place]
+    kind = categories[(place + FURTHER * attempt) % len(categories)]
     colour = list(UNNAMED_COLOURS)[(rounds + place) % len(UNNAMED_COLOURS)]
-    look = replace(individual(f"concept/{seed}", kind), colour=colour)
-    if seed % EACH == 0:
-        look = replace(look, pattern=list(UNNAMED_PATTERNS)[seed // EACH % len(UNNAMED_PATTERNS)])
-    scenes = [sample(f"concept/{seed}/{number}", looks=[look], style="photo") for number in range(shots + 1)]
+    look = replace(individual(f"concept/{seed}/{attempt}", kind), colour=colour)
+    scenes = [sample(f"concept/{seed}/{attempt}/{number}", looks=[look], style="photo") for number in range(shots + 1)]
     told = caption(scenes[-1], "short", say=[(0, role) for role in ("noun", *ROLES)]).text
     pictures = [Image.fromarray(render(scene, size).picture) for scene in scenes[:-1]]
     return Concept(look, pictures, kind, told, render(scenes[-1], size))
@@ -106,17 +124,19 @@ Judged = Callable[[Sequence[Image.Image], Sequence[Image.Image]], float]
 
 
 def likeness(backbone: Backbone, like: str) -> Judged | None:
-    """How like the things of one class in two groups of pictures are, by the judge: the mean cosine of its identity
-    vectors over all pairs, 0 for pictures without such a thing. None where the judge does not know the class, or the
-    model is not one of the world's.
+    """How like the things of one class in two groups of pictures are; None where the judge does not know the class, or
+    the model is not one of the world's.
     """
-    if "vocabulary" not in backbone.calibration or like not in CATEGORIES:
-        return None
+    known = "vocabulary" in backbone.calibration and like in CATEGORIES
+    return _alike(like, backbone.size[0]) if known else None
+
+
+def _alike(like: str, side: int) -> Judged:
+    """By the judge: the mean cosine of its identity vectors over all pairs, 0 for pictures without such a thing."""
     number = {name: number for number, name in truth.category_names().items()}[like]
 
     def vectors(pictures: Sequence[Image.Image]) -> Tensor:
         """(n, identity), 0 where the class is not seen."""
-        side = backbone.size[0]
         found = []
         for seen in parsed(*(ImageOps.fit(one, (side, side)) for one in pictures)):
             mask = torch.from_numpy(seen.maps["category"] == number)
@@ -129,6 +149,14 @@ def likeness(backbone: Backbone, like: str) -> Judged | None:
         return float((vectors(first) @ vectors(second).T).mean())
 
     return judged
+
+
+Arms = Callable[[Backbone, int], Mapping[str, Mapping[str, float]]]  # of a seed, by arm and by measure
+
+
+def measure(name: str, arms: Arms) -> Callable[[Backbone, int], dict[str, float]]:
+    """The task that takes one measure of arms."""
+    return lambda backbone, seed: {arm: own[name] for arm, own in arms(backbone, seed).items()}
 
 
 def plain_names(backbone: Backbone) -> list[str]:

@@ -62,7 +62,7 @@ def _score_joint(backbone: Backbone, seed: int) -> dict[str, float]:
     )
     return {
         "method": both.kept(mixed.images),
-        "one prompt of two learned words": both.drawn(plain, "a <look> <shape>", seed, JUDGED),
+        "one prompt of two learned words": both.kept(both.drawn(plain, "a <look> <shape>", seed, JUDGED)),
         "the mean of both prompts": both.kept(mean.images),
         "the shape alone": both.kept(mixed.sources),
     }

@@ -7,14 +7,14 @@ Pictures that the model itself drew of its class keep the class as it was:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
 from innerlight.backbones import Backbone, Size
 from innerlight.backbones.saving import refuse_unsavable
-from innerlight.embedded.concepts import concept, likeness, plain_names, right
+from innerlight.embedded.concepts import concept, likeness, measure, plain_names, right
 from innerlight.files import Source, read_pictures
 from innerlight.methods._registry import Claim, method
 from innerlight.sampling import Run
@@ -51,17 +51,13 @@ def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]]:
         )
         models[arm] = taught.backbone, f"a {taught.name}"
     return {
-        arm: {
-            "identity": asked.drawn(model, prompt, seed),
-            "class": -asked.drawn(model, f"a {asked.like}", seed),
+        arm: asked.judged(model, prompt, seed)
+        | {
+            "class": -asked.kept(asked.drawn(model, f"a {asked.like}", seed)),
             "others": right(model, seed, but=asked.like),
         }
         for arm, (model, prompt) in models.items()
     }
-
-
-def _score(measure: str) -> Callable[[Backbone, int], dict[str, float]]:
-    return lambda backbone, seed: {arm: own[measure] for arm, own in _arms(backbone, seed).items()}
 
 
 WITHOUT = "without prior preservation"
@@ -69,19 +65,23 @@ LESS = 0.05  # of identity that prior preservation may cost
 CLAIMS = (
     Claim(
         "dreambooth.identity", "a thing of a colour that no word names is drawn again, better than by the best caption",
-        ("the best caption",), _score("identity"), scenes=20,
+        ("the best caption",), measure("identity", _arms), scenes=20,
     ),
     Claim(
-        "dreambooth.price", f"prior preservation costs at most {LESS:g} of that", (WITHOUT,), _score("identity"), -LESS,
-        scenes=20,
+        "dreambooth.likeness", "what is drawn is more like that very thing, to the judge of individuals",
+        ("the best caption",), measure("likeness", _arms), scenes=20,
+    ),
+    Claim(
+        "dreambooth.price", f"prior preservation costs at most {LESS:g} of how often it is drawn again", (WITHOUT,),
+        measure("identity", _arms), -LESS, scenes=20,
     ),
     Claim(
         "dreambooth.leak", "prior preservation keeps the thing out of pictures of its class (share of them, less)",
-        (WITHOUT,), _score("class"), scenes=20,
+        (WITHOUT,), measure("class", _arms), scenes=20,
     ),
     Claim(
         "dreambooth.forgetting", "with prior preservation more of what is asked of other classes is still drawn",
-        (WITHOUT,), _score("others"), scenes=20,
+        (WITHOUT,), measure("others", _arms), scenes=20,
     ),
 )  # fmt: skip
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from innerlight.backbones import Backbone, Size
-from innerlight.embedded.concepts import concept, likeness, plain_names
+from innerlight.embedded.concepts import concept, likeness, measure, plain_names
 from innerlight.files import Source, read_pictures
 from innerlight.methods._registry import Claim, method
 from innerlight.sampling import Run
@@ -37,28 +38,36 @@ class DreamboothLoraConfig:
     mirror: bool = False  # also learn from mirror images; not for things that have a left and a right
 
 
-def _score_identity(backbone: Backbone, seed: int) -> dict[str, float]:
-    """Share of pictures that show a concept's class with its values that no word names."""
+@cache
+def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]]:
+    """A concept by its name, and by what could be said before."""
     asked = concept(seed, backbone.size[0], plain_names(backbone))
     config = DreamboothLoraConfig(batch=8)
     taught = dreambooth_lora(
         backbone, asked.shots, NAME, asked.like, config, report=0, seed=seed, run=Run(progress=False)
     )
     return {
-        "method": asked.drawn(taught.backbone, f"a {taught.name}", seed),
-        "the best caption": asked.drawn(backbone, asked.words, seed),
-        "the name before it was taught": asked.drawn(backbone, f"a {taught.name}", seed),
+        "method": asked.judged(taught.backbone, f"a {taught.name}", seed),
+        "the best caption": asked.judged(backbone, asked.words, seed),
+        "the name before it was taught": asked.judged(backbone, f"a {taught.name}", seed),
     }
 
 
-CLAIM = Claim(
-    "dreambooth_lora.identity",
-    "a thing of a colour that no word names is drawn again, better than by the best caption",
-    ("the best caption", "the name before it was taught"), _score_identity, scenes=20,
+RIVALS = ("the best caption", "the name before it was taught")
+CLAIMS = (
+    Claim(
+        "dreambooth_lora.identity",
+        "a thing of a colour that no word names is drawn again, better than by the best caption",
+        RIVALS, measure("identity", _arms), scenes=20,
+    ),
+    Claim(
+        "dreambooth_lora.likeness", "what is drawn is more like that very thing, to the judge of individuals",
+        RIVALS, measure("likeness", _arms), scenes=20,
+    ),
 )  # fmt: skip
 
 
-@method(family="teaching", paper="arXiv:2106.09685", claims=(CLAIM,))
+@method(family="teaching", paper="arXiv:2106.09685", claims=CLAIMS)
 def dreambooth_lora(
     backbone: Backbone,
     pictures: Source | Iterable[Source],

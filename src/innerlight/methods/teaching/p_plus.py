@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from innerlight.embedded.concepts import (
     WORD,
     concept,
     likeness,
+    measure,
     plain_names,
     taken_from,
     two_looks,
@@ -51,18 +53,15 @@ class PPlusConfig:
     mirror: bool = False  # also learn from mirror images; not for things that have a left and a right
 
 
-def _score_identity(backbone: Backbone, seed: int) -> dict[str, float]:
-    """Share of pictures that show a concept's class with its values that no word names."""
+@cache
+def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]]:
+    """A concept by its word, in few steps, and by words of one vector."""
     asked = concept(seed, backbone.size[0], plain_names(backbone))
     other = get("textual_inversion")
-    words = {
-        "method": word_of(p_plus, backbone, seed, PPlusConfig(steps=FEW)),
-        **{
-            title: word_of(other.function, backbone, seed, other.config(steps=times * FEW))
-            for title, times in (("textual_inversion", 1), ("textual inversion in five times the steps", 5))
-        },
-    }
-    return {arm: asked.drawn(backbone.knowing(word), f"a {WORD}", seed) for arm, word in words.items()}
+    words = {"method": word_of(p_plus, backbone, seed, PPlusConfig(steps=FEW))}
+    for title, times in zip(RIVALS, (1, 5), strict=True):
+        words[title] = word_of(other.function, backbone, seed, other.config(steps=times * FEW))
+    return {arm: asked.judged(backbone.knowing(word), f"a {WORD}", seed) for arm, word in words.items()}
 
 
 def _score_layers(backbone: Backbone, seed: int) -> dict[str, float] | None:
@@ -77,12 +76,17 @@ def _score_layers(backbone: Backbone, seed: int) -> dict[str, float] | None:
     return None if found is None else {"method": found["class"], **{role: found[role] for role in ROLES}}
 
 
+RIVALS = ("textual_inversion", "textual inversion in five times the steps")
 CLAIMS = (
     Claim(
         "p_plus.identity",
         f"a thing of a colour that no word names is drawn again after {FEW} steps, better than by one vector in as "
         "many and in five times as many",
-        ("textual_inversion", "textual inversion in five times the steps"), _score_identity, scenes=20,
+        RIVALS, measure("identity", _arms), scenes=20,
+    ),
+    Claim(
+        "p_plus.likeness", "what is drawn is more like that very thing, to the judge of individuals",
+        RIVALS, measure("likeness", _arms), scenes=20,
     ),
     Claim(
         "p_plus.layers", "the inner places carry the class more than they do the colour and the pattern",

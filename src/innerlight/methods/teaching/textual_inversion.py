@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from innerlight.backbones import Backbone, Size
-from innerlight.embedded.concepts import WORD, concept, likeness, plain_names, word_of
+from innerlight.embedded.concepts import WORD, concept, likeness, measure, plain_names, word_of
 from innerlight.files import Source, read_pictures
 from innerlight.methods._registry import Claim, method
 from innerlight.sampling import Run
@@ -42,15 +43,16 @@ class TextualInversionConfig:
     mirror: bool = False  # also learn from mirror images; not for things that have a left and a right
 
 
-def _score_identity(backbone: Backbone, seed: int) -> dict[str, float]:
-    """Share of pictures that show a concept's class with its values that no word names."""
+@cache
+def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]]:
+    """A concept by its learned word, and by what could be said before."""
     asked = concept(seed, backbone.size[0], plain_names(backbone))
     word = word_of(textual_inversion, backbone, seed, TextualInversionConfig())
     return {
-        "method": asked.drawn(backbone.knowing(word), f"a {WORD}", seed),
-        "the best caption": asked.drawn(backbone, asked.words, seed),
-        "the word it began as": asked.drawn(backbone, f"a {asked.like}", seed),
-        "the pictures themselves": asked.kept(asked.shots),
+        "method": asked.judged(backbone.knowing(word), f"a {WORD}", seed),
+        "the best caption": asked.judged(backbone, asked.words, seed),
+        "the word it began as": asked.judged(backbone, f"a {asked.like}", seed),
+        "the pictures themselves": {"identity": asked.kept(asked.shots), "likeness": asked.alike(asked.shots)},
     }
 
 
@@ -70,24 +72,29 @@ JUDGED = 28  # pictures of each kind
 
 def _score_variants(backbone: Backbone, seed: int) -> dict[str, float]:
     """Of the orders in the paper, the share that is found; a draw counts half. Beside it, of each variant,
-    how often pictures show the thing, and how often the setting that is asked for.
+    how like the thing pictures are, and how often they show the setting that is asked for.
     """
     asked = concept(seed, backbone.size[0], plain_names(backbone))
     found: dict[str, float] = {}
     for arm, config in VARIANTS.items():
         knowing = backbone.knowing(word_of(textual_inversion, backbone, seed, config))
-        found[f"{arm}: like"] = asked.drawn(knowing, f"a {WORD}", seed, JUDGED)
+        found[f"{arm}: like"] = asked.judged(knowing, f"a {WORD}", seed, JUDGED)["likeness"]
         found[f"{arm}: editable"] = asked.elsewhere(knowing, WORD, seed, JUDGED)
     steps = [found[f"{more}: like"] - found[f"{less}: like"] for less, more in LESS_EDITABLE]
     steps += [found[f"{less}: editable"] - found[f"{more}: editable"] for less, more in LESS_EDITABLE]
     return {"method": float(np.mean([0.5 + 0.5 * np.sign(step) for step in steps])), "no order": 0.5} | found
 
 
+RIVALS = ("the best caption", "the word it began as")
 CLAIMS = (
     Claim(
         "textual_inversion.identity",
         "a thing of a colour that no word names is drawn again, better than by the best caption",
-        ("the best caption", "the word it began as"), _score_identity, scenes=20,
+        RIVALS, measure("identity", _arms), scenes=20,
+    ),
+    Claim(
+        "textual_inversion.likeness", "what is drawn is more like that very thing, to the judge of individuals",
+        RIVALS, measure("likeness", _arms), scenes=20,
     ),
     Claim(
         "textual_inversion.variants",
