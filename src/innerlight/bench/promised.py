@@ -56,10 +56,11 @@ RECOGNITION = (
     "search.recall",
 )  # fmt: skip
 TEACHING = (
-    *_owed("textual_inversion", "identity", "the_word_it_began_as"), "textual_inversion.variants",
-    *_owed("p_plus", "identity", "textual_inversion_in_five_times_the_steps"), *_owed("p_plus", "layers", "pattern"),
-    "dreambooth.identity", "dreambooth.price", "dreambooth.leak", "dreambooth.forgetting",
-    *_owed("dreambooth_lora", "identity", "the_name_before_it_was_taught"),
+    *_owed("textual_inversion", "identity likeness", "the_word_it_began_as"), "textual_inversion.variants",
+    *_owed("p_plus", "identity likeness", "textual_inversion_in_five_times_the_steps"),
+    *_owed("p_plus", "layers", "pattern"),
+    "dreambooth.identity", "dreambooth.likeness", "dreambooth.price", "dreambooth.leak", "dreambooth.forgetting",
+    *_owed("dreambooth_lora", "identity likeness", "the_name_before_it_was_taught"),
     *_owed("style_mixing", "joint", "the_mean_of_both_prompts the_shape_alone"),
     *_owed("text_anatomy", "padding", "words_taken"),
     "textual_inversion.cost", "p_plus.cost", "dreambooth.cost", "dreambooth_lora.cost", "textual_inversion.optimiser",
