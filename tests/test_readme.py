@@ -6,17 +6,26 @@ import re
 from pathlib import Path
 
 from innerlight.bench.evidence import methods_table, read_folder
+from innerlight.methods import names
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EVIDENCE = ROOT / "evidence"
+NOT_YET = {"dreambooth", "p_plus", "style_mixing", "text_anatomy"}  # their claims take hours; written, not measured
 
 
 def test_its_pictures_are_there():
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
     assert len(pictures) >= 2
     for name in pictures:
-        assert (Path(__file__).parent.parent / name).exists(), name
+        assert (ROOT / name).exists(), name
 
 
 def test_its_table_of_methods_is_that_of_the_registry_and_of_what_was_measured():
-    table = methods_table(read_folder(Path(__file__).parent.parent / "evidence"))
+    table = methods_table(read_folder(EVIDENCE))
     assert table in README, "write it anew: innerlight evidence --markdown"
+
+
+def test_every_registered_method_is_measured_or_named_here():
+    measured = {row.id.partition(".")[0] for row in read_folder(EVIDENCE)}
+    assert set(names()) - measured == NOT_YET
