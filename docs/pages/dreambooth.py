@@ -46,7 +46,7 @@ viz.grid([image for images in drawn for image in images], prompts * 3, columns=3
 # Each row is drawn from the same noise: before, at half the strength, and taught. The class itself
 # has turned yellow too: without a `weight` this LoRA learned only from pictures of the thing.
 #
-# Of 150 pictures of 15 such things 59 have the colour that no word names, of those drawn from the
+# Of 150 pictures of 15 such things 58 have the colour that no word names, of those drawn from the
 # best caption none; and to a judge of individuals they are much more like the thing, 0.75 to 0.14.
 #
 # All weights
