@@ -36,6 +36,7 @@ def judged(small: Backbone, monkeypatch: pytest.MonkeyPatch) -> Backbone:
     monkeypatch.setattr(edits, "shipped_judge", lambda: None)
     monkeypatch.setattr(concepts, "parsed", parsed)
     monkeypatch.setattr(concepts, "regions_of", regions_of)
+    monkeypatch.setattr(concepts, "SEEN", 0.0)  # of a concept's colour, by this judge
     for name in names("editing"):
         module = sys.modules[get(name).function.__module__]
         for judging in (parsed, regions_of):
