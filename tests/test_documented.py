@@ -28,7 +28,7 @@ EXCEPTIONS = {  # how a command begins: why it is not run here
     "ls ": "shows what another command wrote",
     "innerlight world score": "a measurement; tests/bench/test_world_scores.py has it at quick size",
     "innerlight bench": "a measurement; tests/bench/test_claims.py has it at quick size",
-    "innerlight evidence": "of the line before; tests/bench/test_evidence.py",
+    "innerlight evidence": "reads what `innerlight bench` measured; tests/bench/test_evidence.py",
 }
 
 Run = Callable[..., tuple[int, str, str]]
