@@ -24,7 +24,7 @@ quiet = Run(progress=False)
 #
 # :doc:`DiffSeg <diffseg>` merges what cells look at, :doc:`EmerDiff <emerdiff>` asks which pixels
 # move with a cell (here its fast mode). Neither has words or names; which segment is which thing is
-# found when they are scored. Both cut further than the truth does, and EmerDiff's fast mode is rough.
+# found when they are scored. Both cut further than the truth does, and the fast mode is rough.
 
 scene = render(sample(60_004), 128)
 emerdiff = get("emerdiff")
