@@ -18,6 +18,8 @@ from innerlight.methods import get, names
 from innerlight.methods.teaching import dreambooth, p_plus, textual_inversion
 from innerlight.prompts import LearnedWord
 from innerlight.tuning.lessons import begun
+from innerlight.types import NotFoundError
+from innerlight.world import CATEGORIES
 from innerlight.world.palette import UNNAMED_COLOURS
 
 CLAIMS = [claim for name in names("teaching") for claim in get(name).claims]
@@ -60,6 +62,20 @@ def test_a_concept_has_a_colour_without_a_word_and_the_judge_knows_it():
         assert asked.kept(grey) < 0.5
         others = [image for one in asked_for for image in one.shots if one is not asked]
         assert asked.alike(others) < 0.6
+
+
+def test_a_judge_that_sees_no_colour_finds_no_concept(monkeypatch: pytest.MonkeyPatch):
+    tried: list[str] = []
+
+    def unseen(own: concepts.Concept, pictures: list[Image.Image]) -> float:
+        tried.append(own.look.category)
+        return 0.0
+
+    monkeypatch.setattr(concepts.Concept, "kept", unseen)
+    categories = sorted(CATEGORIES)[:7]  # as many as candidates are apart
+    with pytest.raises(NotFoundError, match="the judge does not see the colour of any of 49"):
+        concept(60_000, 32, categories, shots=1)
+    assert set(tried) == set(categories)
 
 
 def alike(small: Backbone) -> LearnedWord:

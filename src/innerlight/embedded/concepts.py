@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
@@ -19,6 +19,7 @@ from innerlight.embedded.oracle import Parsed, regions_of, shipped_judge
 from innerlight.embedded.vae import to_tensor
 from innerlight.prompts import LearnedWord
 from innerlight.sampling import Run, generate
+from innerlight.types import NotFoundError
 from innerlight.world import CATEGORIES, caption, individual, render, sample, truth
 from innerlight.world.draw import Render
 from innerlight.world.palette import UNNAMED_COLOURS, UNNAMED_PATTERNS
@@ -88,16 +89,21 @@ def concept(seed: int, size: int, categories: Sequence[str], *, shots: int = 5) 
     that there is no style to learn. It is one whose values the judge sees in its own pictures, for it does not know
     each of them on each thing.
     """
-    for attempt in count():
+    tried = FURTHER * len(categories)  # each category at least once
+    for attempt in range(tried):
         looked = _concept(seed, attempt, JUDGED_AT, categories, shots)
         if looked.kept(looked.shots) >= SEEN:
             return looked if size == JUDGED_AT else _concept(seed, attempt, size, categories, shots)
-    raise AssertionError
+    raise NotFoundError(
+        f"concept {seed}: the judge does not see the colour of any of {tried} candidates in {SEEN:.0%} of their own "
+        f"pictures; give other categories than {', '.join(categories)}"
+    )
 
 
 def _concept(seed: int, attempt: int, size: int, categories: Sequence[str], shots: int) -> Concept:
     rounds, place = divmod(seed, len(categories))
-    kind = categories[(place + FURTHER * attempt) % len(categories)]
+    on = FURTHER * attempt + attempt // len(categories)  # the next round begins beside the last
+    kind = categories[(place + on) % len(categories)]
     colour = list(UNNAMED_COLOURS)[(rounds + place) % len(UNNAMED_COLOURS)]
     look = replace(individual(f"concept/{seed}/{attempt}", kind), colour=colour)
     scenes = [sample(f"concept/{seed}/{attempt}/{number}", looks=[look], style="photo") for number in range(shots + 1)]
@@ -149,14 +155,6 @@ def _alike(like: str, side: int) -> Judged:
         return float((vectors(first) @ vectors(second).T).mean())
 
     return judged
-
-
-Arms = Callable[[Backbone, int], Mapping[str, Mapping[str, float]]]  # of a seed, by arm and by measure
-
-
-def measure(name: str, arms: Arms) -> Callable[[Backbone, int], dict[str, float]]:
-    """The task that takes one measure of arms."""
-    return lambda backbone, seed: {arm: own[name] for arm, own in arms(backbone, seed).items()}
 
 
 def plain_names(backbone: Backbone) -> list[str]:

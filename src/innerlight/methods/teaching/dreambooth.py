@@ -14,9 +14,10 @@ from pathlib import Path
 
 from innerlight.backbones import Backbone, Size
 from innerlight.backbones.saving import refuse_unsavable
-from innerlight.embedded.concepts import concept, likeness, measure, plain_names, right
+from innerlight.embedded.concepts import concept, likeness, plain_names, right
 from innerlight.files import Source, read_pictures
 from innerlight.methods._registry import Claim, method
+from innerlight.methods.teaching._claims import CAPTION, keeping, measure
 from innerlight.sampling import Run
 from innerlight.tuning.denoising import Shots
 from innerlight.tuning.subjects import NAME, subject_parts
@@ -44,7 +45,7 @@ def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]]:
     """With prior preservation and without: the concept by its name, its class, and what else the model knows."""
     asked = concept(seed, backbone.size[0], plain_names(backbone))
     own = {"report": 0, "seed": seed, "run": Run(progress=False)}
-    models = {"the best caption": (backbone, asked.words)}
+    models = {CAPTION: (backbone, asked.words)}
     for arm, weight in (("method", 1.0), ("without prior preservation", 0.0)):
         taught = dreambooth(
             backbone, asked.shots, NAME, asked.like, DreamboothConfig(batch=8, weight=weight, prior=PRIOR), **own
@@ -63,14 +64,7 @@ def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]]:
 WITHOUT = "without prior preservation"
 LESS = 0.05  # of identity that prior preservation may cost
 CLAIMS = (
-    Claim(
-        "dreambooth.identity", "a thing of a colour that no word names is drawn again, better than by the best caption",
-        ("the best caption",), measure("identity", _arms), scenes=20,
-    ),
-    Claim(
-        "dreambooth.likeness", "what is drawn is more like that very thing, to the judge of individuals",
-        ("the best caption",), measure("likeness", _arms), scenes=20,
-    ),
+    *keeping("dreambooth", (CAPTION,), _arms),
     Claim(
         "dreambooth.price", f"prior preservation costs at most {LESS:g} of how often it is drawn again", (WITHOUT,),
         measure("identity", _arms), -LESS, scenes=20,

@@ -11,9 +11,10 @@ from functools import cache
 from pathlib import Path
 
 from innerlight.backbones import Backbone, Size
-from innerlight.embedded.concepts import concept, likeness, measure, plain_names
+from innerlight.embedded.concepts import concept, likeness, plain_names
 from innerlight.files import Source, read_pictures
-from innerlight.methods._registry import Claim, method
+from innerlight.methods._registry import method
+from innerlight.methods.teaching._claims import CAPTION, keeping
 from innerlight.sampling import Run
 from innerlight.tuning.adapters import add_lora, lora_of
 from innerlight.tuning.denoising import Shots
@@ -48,23 +49,13 @@ def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]]:
     )
     return {
         "method": asked.judged(taught.backbone, f"a {taught.name}", seed),
-        "the best caption": asked.judged(backbone, asked.words, seed),
+        CAPTION: asked.judged(backbone, asked.words, seed),
         "the name before it was taught": asked.judged(backbone, f"a {taught.name}", seed),
     }
 
 
-RIVALS = ("the best caption", "the name before it was taught")
-CLAIMS = (
-    Claim(
-        "dreambooth_lora.identity",
-        "a thing of a colour that no word names is drawn again, better than by the best caption",
-        RIVALS, measure("identity", _arms), scenes=20,
-    ),
-    Claim(
-        "dreambooth_lora.likeness", "what is drawn is more like that very thing, to the judge of individuals",
-        RIVALS, measure("likeness", _arms), scenes=20,
-    ),
-)  # fmt: skip
+RIVALS = (CAPTION, "the name before it was taught")
+CLAIMS = keeping("dreambooth_lora", RIVALS, _arms)
 
 
 @method(family="teaching", paper="arXiv:2106.09685", claims=CLAIMS)

@@ -22,14 +22,14 @@ from innerlight.embedded.concepts import (
     WORD,
     concept,
     likeness,
-    measure,
     plain_names,
     taken_from,
     two_looks,
     word_of,
-)
+)  # fmt: skip
 from innerlight.files import Source, read_pictures
 from innerlight.methods._registry import Claim, get, method
+from innerlight.methods.teaching._claims import keeping
 from innerlight.sampling import Run
 from innerlight.tuning.denoising import Part, Shots
 from innerlight.tuning.lessons import Vectors, begun
@@ -78,16 +78,7 @@ def _score_layers(backbone: Backbone, seed: int) -> dict[str, float] | None:
 
 RIVALS = ("textual_inversion", "textual inversion in five times the steps")
 CLAIMS = (
-    Claim(
-        "p_plus.identity",
-        f"a thing of a colour that no word names is drawn again after {FEW} steps, better than by one vector in as "
-        "many and in five times as many",
-        RIVALS, measure("identity", _arms), scenes=20,
-    ),
-    Claim(
-        "p_plus.likeness", "what is drawn is more like that very thing, to the judge of individuals",
-        RIVALS, measure("likeness", _arms), scenes=20,
-    ),
+    *keeping("p_plus", RIVALS, _arms, f" after {FEW} steps"),
     Claim(
         "p_plus.layers", "the inner places carry the class more than they do the colour and the pattern",
         ("colour", "pattern"), _score_layers, scenes=40,

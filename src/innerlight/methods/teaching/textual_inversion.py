@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from innerlight.backbones import Backbone, Size
-from innerlight.embedded.concepts import WORD, concept, likeness, measure, plain_names, word_of
+from innerlight.embedded.concepts import WORD, concept, likeness, plain_names, word_of
 from innerlight.files import Source, read_pictures
 from innerlight.methods._registry import Claim, method
+from innerlight.methods.teaching._claims import CAPTION, keeping
 from innerlight.sampling import Run
 from innerlight.tuning.denoising import Part, Say, Shots
 from innerlight.tuning.lessons import Term, Vectors, begun
@@ -50,7 +51,7 @@ def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]]:
     word = word_of(textual_inversion, backbone, seed, TextualInversionConfig())
     return {
         "method": asked.judged(backbone.knowing(word), f"a {WORD}", seed),
-        "the best caption": asked.judged(backbone, asked.words, seed),
+        CAPTION: asked.judged(backbone, asked.words, seed),
         "the word it began as": asked.judged(backbone, f"a {asked.like}", seed),
         "the pictures themselves": {"identity": asked.kept(asked.shots), "likeness": asked.alike(asked.shots)},
     }
@@ -85,17 +86,9 @@ def _score_variants(backbone: Backbone, seed: int) -> dict[str, float]:
     return {"method": float(np.mean([0.5 + 0.5 * np.sign(step) for step in steps])), "no order": 0.5} | found
 
 
-RIVALS = ("the best caption", "the word it began as")
+RIVALS = (CAPTION, "the word it began as")
 CLAIMS = (
-    Claim(
-        "textual_inversion.identity",
-        "a thing of a colour that no word names is drawn again, better than by the best caption",
-        RIVALS, measure("identity", _arms), scenes=20,
-    ),
-    Claim(
-        "textual_inversion.likeness", "what is drawn is more like that very thing, to the judge of individuals",
-        RIVALS, measure("likeness", _arms), scenes=20,
-    ),
+    *keeping("textual_inversion", RIVALS, _arms),
     Claim(
         "textual_inversion.variants",
         "more vectors keep more and can be edited less; holding the word near the one it began as does the reverse",
