@@ -13,15 +13,18 @@ import pytest
 from PIL import Image
 
 from innerlight.backbones import load
+from innerlight.bench import data
+from innerlight.bench.data import Report
 from innerlight.cli._recognising import mask_of, one_by_one, pictures_of, write_ranking
 from innerlight.files import Manifest, read_label_map, write_labels, write_picture
 from innerlight.maps import WordMap
 from innerlight.matching import Ranking
+from innerlight.methods import names
 from innerlight.prompts import LearnedWord
 from innerlight.tuning.lessons import begun
 from innerlight.tuning.words import save_word
 from innerlight.types import InputError
-from innerlight.world import render, sample, truth
+from innerlight.world import export, render, sample, truth
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -417,6 +420,43 @@ def test_score_refuses_settings_that_are_none_of_the_method(run: Run, model: str
         code, _, err = run("score", "spair", ".", "--method", "dift", "--set", setting, "--model", model)
         assert code == 2
         assert f"dift has no setting '{setting.partition('=')[0]}'; it has timestep, " in err
+
+
+def test_methods_are_measured_on_a_data_set_as_score_does(run: Run, model: str):
+    export(Path("spair"), "spair", 3, height=48, width=64)
+    shared = ("--split", "trn", "--model", model, "--json")
+    code, out, _ = run("bench", "dift", "--dataset", "spair", "--root", "spair", "--scenes", "2", *shared)
+    assert code == 0
+    (told,) = json.loads(out)["reports"]
+    assert (told["set"], told["method"], told["items"]) == ("SPair-71k", "dift", 2)
+    code, out, _ = run("score", "spair", "spair", "--method", "dift", "--limit", "2", "-o", "other", *shared)
+    assert code == 0
+    assert json.loads(out) == told
+    assert len(list(Path("scored").iterdir())) == 1
+
+
+def test_without_names_a_data_set_is_for_all_that_its_protocol_scores(
+    run: Run, model: str, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[str] = []
+
+    def scored(backbone: Any, method: Any, config: Any, items: Any, rule: Any, *given: Any, **named: Any) -> Report:
+        asked.append(method.name)
+        return Report(str(rule), method.name, items.name, items.split, rule.split, 3, 3, {}, "tiny", 0, {"pck": 0.5})
+
+    monkeypatch.setattr(data, "score_set", scored)
+    export(Path("spair"), "spair", 3, height=48, width=64)
+    code, out, _ = run("bench", "--dataset", "spair", "--root", "spair", "--split", "trn", "--model", model)
+    assert code == 0
+    assert asked == list(names("correspondence"))
+    assert all(name in out for name in asked)
+
+
+def test_a_data_set_without_its_place_is_refused(run: Run):
+    for given in (("--dataset", "spair"), ("--root", "spair")):
+        code, _, err = run("bench", "dift", *given)
+        assert code == 2
+        assert "--dataset and --root" in err
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import typer
 
 from innerlight.cli._model import Device, Json, Model, Precision, Tokenizer, opened
 from innerlight.cli._shell import answer, progress
+from innerlight.cli.scoring import score_methods, told
+from innerlight.types import InputError
 
 if TYPE_CHECKING:
     from innerlight.backbones import Backbone
@@ -50,6 +52,15 @@ def run(
     ] = False,
     pictures: Annotated[bool, typer.Option(help="Show the best, the median and the worst scene on the page.")] = True,
     strict: Annotated[bool, typer.Option(help="Exit 1 if a row does not hold.")] = False,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Methods as they ship on a published data set instead; left out, all that its protocol scores. More "
+            "to choose from: innerlight score."
+        ),
+    ] = None,
+    root: Annotated[Path | None, typer.Option(help="Where the data set lies, as published.")] = None,
+    split: Annotated[str | None, typer.Option(help="Of the data set; left out, its own.")] = None,
     model: Model = None,
     device: Device = "auto",
     dtype: Precision = None,
@@ -62,6 +73,13 @@ def run(
     def model_asked() -> Backbone:
         return opened(model, device, dtype, tokenizer)
 
+    if dataset is not None or root is not None:
+        if dataset is None or root is None:
+            raise InputError("a data set has a name and a place: expected --dataset and --root, got one of them")
+        limit = scenes or (QUICK if quick else None)
+        reports = score_methods(names or (), dataset, root, split, model_asked, output or Path("scored"), limit)
+        answer({"reports": [told(one, limit) for one in reports]}, json, "\n\n".join(map(str, reports)))
+        return
     folder = output or Path("build/quick" if quick else "evidence")
     first, *others = names or [""]
     if first == "geometry":

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from innerlight.cli._model import Device, Json, Learned, Model, Precision, Seed, Tokenizer, opened
 from innerlight.cli._shell import answer, progress
 from innerlight.types import InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from innerlight.backbones import Backbone
+    from innerlight.bench.data import DataSet, Protocol, Report
 
 SETS = {  # how each is opened, and the protocol that it is scored by if none is named
     "coco_stuff": "diffseg_coco",
@@ -44,31 +49,75 @@ def score(
     json: Json = False,
 ) -> None:
     """Score a method on a data set, with the protocol beside the number. Stopped and run again, it goes on."""
-    from innerlight.bench import data
+    from innerlight.bench.data import score_set
     from innerlight.cli._editing import values_of
     from innerlight.methods import get
 
-    if name not in SETS:
-        raise NotFoundError(f"no data set {name!r}; there are {', '.join(SETS)}")
-    rule = protocol or SETS[name]
-    if rule not in data.PROTOCOLS:
-        raise NotFoundError(f"no protocol {rule!r}; there are {', '.join(data.PROTOCOLS)}")
+    rule = rule_of(name, protocol)
     chosen = get(method.replace("-", "_"))
     config = chosen.config(**values_of(setting or [], chosen))
+    items = items_of(name, folder, rule, split)
+    backbone = opened(model, device, dtype, tokenizer, learned)
+    report = score_set(
+        backbone, chosen, config, items, rule, output, limit=limit, seed=seed, progress=progress(rule.name)
+    )
+    answer(told(report, limit), json, str(report))
+
+
+def score_methods(
+    names: Sequence[str],
+    dataset: str,
+    root: Path,
+    split: str | None,
+    asked: Callable[[], Backbone],
+    output: Path,
+    limit: int | None,
+) -> list[Report]:
+    """Methods (all that its own protocol scores, if none are named) as they ship, on a data set."""
+    from innerlight.bench.data import score_set
+    from innerlight.bench.data.scoring import FAMILIES
+    from innerlight.methods import get
+    from innerlight.methods import names as known
+
+    rule = rule_of(dataset)
+    items = items_of(dataset, root, rule, split)
+    chosen = [get(name.replace("-", "_")) for name in names or known(FAMILIES[type(rule)])]
+    backbone = asked()
+    return [
+        score_set(backbone, one, one.config(), items, rule, output, limit=limit, progress=progress(one.name))
+        for one in chosen
+    ]
+
+
+def rule_of(dataset: str, protocol: str | None = None) -> Protocol:
+    """A protocol by name, or the data set's own."""
+    from innerlight.bench.data import PROTOCOLS
+
+    if dataset not in SETS:
+        raise NotFoundError(f"no data set {dataset!r}; there are {', '.join(SETS)}")
+    rule = protocol or SETS[dataset]
+    if rule not in PROTOCOLS:
+        raise NotFoundError(f"no protocol {rule!r}; there are {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[rule]
+
+
+def items_of(dataset: str, folder: Path, rule: Protocol, split: str | None = None) -> DataSet[Any]:
+    """What a data set holds, in the frames that the protocol asks for."""
+    from innerlight.bench import data
+
     options: dict[str, Any] = {} if split is None else {"split": split}
-    frames = getattr(data.PROTOCOLS[rule], "frames", "all")
-    if name in ("permir", "permis") and frames != "all":
+    frames = getattr(rule, "frames", "all")
+    if dataset in ("permir", "permis") and frames != "all":
         options["frames"] = frames
-    opener = getattr(data, f"open_{name}")
-    items = opener(folder, **options)
+    items = getattr(data, f"open_{dataset}")(folder, **options)
     if not len(items):
         raise InputError(f"{items.name} ({items.split}) in {folder} has no items")
-    backbone = opened(model, device, dtype, tokenizer, learned)
-    report = data.score_set(
-        backbone, chosen, config, items, data.PROTOCOLS[rule], output, limit=limit, seed=seed, progress=progress(rule)
-    )
-    told = {
+    return items
+
+
+def told(report: Report, limit: int | None) -> dict[str, Any]:
+    """As an answer in JSON."""
+    return {
         "protocol": report.protocol, "method": report.method, "set": report.data, "split": report.split,
         "items": report.items, "total": report.total, "limit": limit, "scores": dict(report.scores),
     }  # fmt: skip
-    answer(told, json, str(report))
