@@ -14,6 +14,7 @@ from PIL import Image
 
 from innerlight.bench.evidence import Row, measured
 from innerlight.files import read_label_map, read_recipe
+from innerlight.methods import names
 from innerlight.sampling import Inversion
 
 
@@ -102,7 +103,41 @@ def test_what_is_measured_beside_claims_has_a_table_of_its_own(run, model: str, 
     assert [row["id"] for row in json.loads(out)["rows"]] == [f"{what}.one"]
     assert asked == [Path(f"evidence/{what}.json")]
     code, out, err = run("bench", what, "other", "-m", model)
-    assert what == "geometry" or (code == 2 and f"no method '{what}'" in err)
+    assert what == "geometry" or (code == 2 and f"{what} is measured alone" in err)
+
+
+def test_all_names_are_looked_up_before_anything_is_measured(run, model: str, monkeypatch):
+    monkeypatch.setattr("innerlight.bench.claims.run_claims", lambda *given, **named: pytest.fail("it was measured"))
+    code, _, err = run("bench", "daam", "nothing", "-m", model)
+    assert (code, "no method 'nothing'" in err) == (2, True)
+
+
+def test_at_quick_size_methods_without_a_quick_claim_have_no_table(run, model: str, monkeypatch):
+    asked: list[tuple[str, int]] = []
+
+    def claims(backbone: Any, wanted: list[str], *, least: int, **named: Any) -> list[Row]:
+        asked.append((wanted[0], least))
+        return []
+
+    monkeypatch.setattr("innerlight.bench.claims.run_claims", claims)
+    monkeypatch.setattr("innerlight.bench.page.write_page", lambda *given: Path("index.html"))
+    code, _, _ = run("bench", "--quick", "--out", "quick", "-m", model)
+    assert code == 0
+    assert asked == [(name, 40) for name in names()]
+    assert not Path("quick").exists()
+
+
+def test_a_method_is_called_as_its_command_is(run, model: str, monkeypatch):
+    asked: list[str] = []
+
+    def claims(backbone: Any, wanted: list[str], **named: Any) -> list[Row]:
+        asked.extend(wanted)
+        return []
+
+    monkeypatch.setattr("innerlight.bench.claims.run_claims", claims)
+    monkeypatch.setattr("innerlight.bench.page.write_page", lambda *given: Path("index.html"))
+    assert run("bench", "prompt-to-prompt", "-m", model)[0] == 0
+    assert asked == ["prompt_to_prompt"]
 
 
 @pytest.mark.parametrize("words", [["--help"], ["methods"]])

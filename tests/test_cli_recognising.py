@@ -15,7 +15,7 @@ from PIL import Image
 from innerlight.backbones import load
 from innerlight.bench import data
 from innerlight.bench.data import Report
-from innerlight.cli._recognising import mask_of, one_by_one, pictures_of, write_ranking
+from innerlight.cli._recognising import OVERLAY, mask_of, one_by_one, pictures_of, write_ranking
 from innerlight.files import Manifest, read_label_map, write_labels, write_picture
 from innerlight.maps import WordMap
 from innerlight.matching import Ranking
@@ -116,7 +116,7 @@ def gone_through(pictures: list[Path], worked_on: list[str]) -> list[dict[str, A
         place.write_bytes(path.read_bytes())
         return {"written": str(place)}
 
-    return one_by_one(pictures_of(pictures), Path("out"), "copy", {}, work)
+    return one_by_one(pictures_of(pictures), Path("out"), "copy", {}, work, [OVERLAY])
 
 
 @pytest.fixture
@@ -457,6 +457,25 @@ def test_a_data_set_without_its_place_is_refused(run: Run):
         code, _, err = run("bench", "dift", *given)
         assert code == 2
         assert "--dataset and --root" in err
+
+
+def test_an_overlay_is_not_written_over_a_picture_that_was_given(run: Run, model: str, folder: Path):
+    Path(folder, "1.png").rename("0-overlay.png")
+    given = Path("0-overlay.png").read_bytes()
+    code, _, err = run("segment", folder / "0.png", "0-overlay.png", "-o", ".", "--model", model)
+    assert code == 2
+    assert "would be written over 0-overlay.png" in err
+    assert Path("0-overlay.png").read_bytes() == given
+
+
+def test_a_picture_called_like_the_map_of_another_has_another_name(run: Run, model: str, folder: Path):
+    Path(folder, "2.png").unlink()
+    Path(folder, "0.png").rename(folder / "a.png")
+    Path(folder, "1.png").rename(folder / "a-cat.png")
+    code, out, _ = run("maps", "a cat", "--image", folder, "-m", model, "-o", "out", "--json")
+    assert code == 0
+    written = json.loads(out)["written"]
+    assert len(set(written)) == len(written) == len(list(Path("out").glob("*.png"))) == 6
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,24 @@ def test_what_is_taught_can_be_drawn_and_mapped(run: Line, shots: list[str], mod
     assert (code, err) == (0, "")
 
 
+WRONG_NUMBERS = {
+    "no pictures in a batch": ("textual-inversion", "--batch", "0"),
+    "less than none": ("p-plus", "--batch", "-1"),
+    "a rate below nothing": ("textual-inversion", "--rate", "-1"),
+    "no steps": ("textual-inversion", "--steps", "0", "--progressive"),
+    "fewer steps than none": ("dreambooth-lora", "--steps", "-5", "--prior", "1"),
+}
+
+
+@pytest.mark.parametrize("why", WRONG_NUMBERS)
+def test_numbers_that_nothing_is_learned_with_are_refused(run: Line, shots: list[str], model: str, why: str):
+    method, *given = WRONG_NUMBERS[why]
+    code, _, err = run("teach", *shots, "--method", method, *QUICK, *given, "-m", model, "-o", "out")
+    assert code == 2
+    assert "expected 1 step or more" in err
+    assert len(err.splitlines()) == 1
+
+
 WEIGHTS = (*QUICK[:2], *QUICK[4:], "--prior", "1", "--rate", "0.001")
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,17 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from innerlight.bench.evidence import Row, read_folder
+from innerlight.bench.evidence import Row, claimed, read_folder
+from innerlight.bench.promised import PROMISED
 from innerlight.methods import names, summaries
 
 FOLDER = Path(__file__).parent.parent.parent / "evidence"
 
 
 class Evidence(SphinxDirective):
-    """First how many claims of each method hold, then all rows, by method and by part of the library."""
+    """First how many claims of each method hold, and what is not measured yet; then all rows, by method and by part of
+    the library.
+    """
 
     def run(self) -> list[nodes.Node]:
         for table in FOLDER.glob("*.json"):
@@ -30,7 +32,8 @@ class Evidence(SphinxDirective):
         rows = read_folder(FOLDER)
         heads = dict.fromkeys((*names(), *(row.id.partition(".")[0] for row in rows)))
         groups = {head: [row for row in rows if row.id.startswith(f"{head}.")] for head in heads}
-        text = [*overview(groups), *(line for head, own in groups.items() if own for line in section(head, own))]
+        text = [*overview(groups), *missing(rows)]
+        text += [line for head, own in groups.items() if own for line in section(head, own)]
         return self.parse_text_to_nodes("\n".join([*text, *measured_on(rows)]), allow_section_headings=True)
 
 
@@ -39,15 +42,24 @@ def overview(groups: dict[str, list[Row]]) -> list[str]:
     told = summaries()
     lines = []
     for name in names():
-        verdicts = Counter(row.verdict for row in groups[name] if row.kind == "claim")
+        verdicts = claimed(groups[name], name)
         found = ", ".join(f"{verdict}: {count}" for verdict, count in verdicts.items()) or "not measured yet"
         lines.append((f"``{name}``", told[name][1], found))
     return listed(("method", "what it is", "claims"), lines, widths=(20, 55, 25))
 
 
+def missing(rows: Sequence[Row]) -> list[str]:
+    """What is promised and not measured yet."""
+    absent = sorted(set(PROMISED) - {row.id for row in rows})
+    return ["", f"Not measured yet: {', '.join(f'``{id}``' for id in absent)}.", ""] if absent else []
+
+
 def section(head: str, rows: Sequence[Row]) -> list[str]:
     """All rows of one method, or of one part of the library."""
-    lines = [(f"``{row.id}``", _number(row), _interval(row), str(row.n), f"**{row.verdict}**") for row in rows]
+    lines = [
+        (f"``{row.id}``", _number(row), _interval(row), str(row.n), f"**{row.verdict}**{_conditions(row)}")
+        for row in rows
+    ]
     columns = ("row", "value", "limit and interval", "n", "verdict")
     return [head, "-" * len(head), "", *listed(columns, lines, widths=(38, 20, 22, 8, 12))]
 
@@ -78,6 +90,12 @@ def _number(row: Row) -> str:
 def _interval(row: Row) -> str:
     limit = "no limit" if row.limit is None else f"``{row.sense} {row.limit:g}``"
     return limit if row.low is None or row.high is None else f"{limit}; {row.low:.3g} to {row.high:.3g}"
+
+
+def _conditions(row: Row) -> str:
+    """Those that are not met."""
+    unmet = [f"{name}: {value:+.3g}" for name, value in row.conditions.items() if value <= 0]
+    return f" ({'; '.join(unmet)})" if unmet else ""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from innerlight.bench.evidence import faults, measured, read_folder, read_rows, table, write_rows
+from innerlight.bench.evidence import claimed, faults, measured, read_folder, read_rows, table, write_rows
 from innerlight.types import InputError, NotFoundError
 
 
@@ -51,6 +51,20 @@ def test_contradictions_are_found():
     assert "command" in faults([replace(row(), command="")])[0]
 
 
+def test_a_claim_stands_by_the_worst_of_its_rivals():
+    won, lost = row(0.6, low=0.55, high=0.8), row(0.4, low=0.3, high=0.45)
+    open_ = row(0.6, low=0.4, high=0.8)
+    rows = [
+        replace(won, id="one.keep"),
+        replace(lost, id="one.keep_over_chance"),
+        replace(won, id="one.other"),
+        replace(open_, id="one.other_over_chance"),
+        replace(lost, id="one_more.keep"),
+        replace(lost, id="one.cost", kind="cost"),
+    ]
+    assert claimed(rows, "one") == {"does not hold": 1, "undecided": 1}
+
+
 def test_the_table_says_what_does_not_hold():
     text = table([row(), replace(row(0.1), id="room.bad")])
     assert "DOES NOT HOLD" in text.splitlines()[2]
@@ -58,6 +72,7 @@ def test_the_table_says_what_does_not_hold():
 
 
 WRONG_FIELDS = [{"value": "x"}, {"value": None}, {"limit": "0.5"}, {"n": "3"}, {"id": 3}, {"holds": 1}, {"extra": 0}]
+WRONG_FIELDS += [{"conditions": None}, {"conditions": {"a": "b"}}, {"versions": []}, {"date": None}]
 
 
 @pytest.mark.parametrize("wrong", WRONG_FIELDS)

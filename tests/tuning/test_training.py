@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from innerlight.backbones import NotFiniteError
 from innerlight.tuning import training
 from innerlight.tuning.training import Schedule, averaged_weights, state_of, train
 from innerlight.types import InputError
@@ -70,7 +71,7 @@ def test_another_batch_is_refused(tmp_path: Path):
 def test_a_loss_that_is_not_finite_stops_it(tmp_path: Path):
     line = Line()
     nn.init.constant_(line.module.weight, float("nan"))  # type: ignore[arg-type]
-    with pytest.raises(FloatingPointError, match="step 0"):
+    with pytest.raises(NotFiniteError, match="step 0"):
         train(line, SCHEDULE, tmp_path)
 
 

@@ -138,8 +138,12 @@ def raw_scores(backbone: Backbone, method: Method, claim: Claim, folder: Path) -
 
 
 def _path(folder: Path, id: str, settings: Mapping[str, Any]) -> Path:
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-    return folder / f"{id}-{digest}.jsonl"
+    return folder / f"{id}-{digest(settings)}.jsonl"
+
+
+def digest(settings: Mapping[str, Any]) -> str:
+    """What a file of these settings is called by."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _scores(
@@ -165,13 +169,21 @@ def _journal(backbone: Backbone, method: Method, claim: Claim, folder: Path) -> 
 
 
 def _settings(backbone: Backbone, method: Method, claim: Claim) -> dict[str, Any]:
-    """All that scores depend on."""
-    return {
-        "claim": claim.id, "method": source_hash(method), "model": backbone.hash, "judge": judge_hash(),
-        "calibration": settings_of(
-            backbone.calibration, {method.name, *rivals_of(Path(inspect.getfile(method.function)))}
-        ),
+    """What scores are kept by. The rooms below a method (sampling, taps, the world) are not in it: who changes what
+    they give deletes the scores.
+    """
+    return {"claim": claim.id, **taken_by(backbone, method)}
+
+
+def taken_by(backbone: Backbone, method: Method) -> dict[str, Any]:
+    """What decides the results of a method beside its inputs: its text, the model and its settings, the judge."""
+    rivals = rivals_of(Path(inspect.getfile(method.function)))
+    told = {
+        "method": source_hash(method), "model": backbone.hash, "judge": judge_hash(),
+        "calibration": settings_of(backbone.calibration, {method.name, *rivals}),
     }  # fmt: skip
+    where = backbone.device.type, str(backbone.dtype).removeprefix("torch.")
+    return told if where == ("cpu", "float32") else told | {"device": where[0], "dtype": where[1]}
 
 
 def _rows(backbone: Backbone, method: Method, claim: Claim, scores: Sequence[dict[str, Any]]) -> list[Row]:
@@ -183,6 +195,7 @@ def _rows(backbone: Backbone, method: Method, claim: Claim, scores: Sequence[dic
     dropped = 1 - len(kept) / len(scores)
     others = [arm for arm in kept[0] if arm not in ("method", *claim.baselines) and not arm.endswith(" edit")]
     beside = "".join(f", {arm} {np.mean([one[arm] for one in kept]):.3f}" for arm in others)
+    size = "" if len(scores) == claim.scenes else f" --scenes {len(scores)}"
     rows = []
     for number, baseline in enumerate(claim.baselines):
         other = np.array([one[baseline] for one in kept])
@@ -192,7 +205,7 @@ def _rows(backbone: Backbone, method: Method, claim: Claim, scores: Sequence[dic
         rows.append(
             measured(
                 claim.id if number == 0 else f"{claim.id}_over_{slug}", float((own - other).mean()), claim.margin, ">",
-                n=len(kept), command=f"innerlight bench {method.name}", low=low, high=high, baseline=baseline,
+                n=len(kept), command=f"innerlight bench {method.name}{size}", low=low, high=high, baseline=baseline,
                 score=float(own.mean()), rival=float(other.mean()),
                 seeds=f"{SCORING}..{SCORING + len(scores) - 1}", model=backbone.hash, packages=PACKAGES,
                 note=f"{own.mean():.3f} against {other.mean():.3f}{beside if number == 0 else ''}; {edits}"

@@ -29,7 +29,8 @@ SENSES = (">=", "<=", ">", "<")
 _KINDS: dict[str, Any] = {"id": str, "kind": str, "sense": str, "note": str, "command": str, "holds": bool, "n": int}
 _KINDS |= {"value": (int, float), "limit": (int, float, NoneType), "low": (int, float, NoneType)}
 _KINDS |= {"high": (int, float, NoneType), "model": (str, NoneType)}
-_KINDS |= {"score": (int, float, NoneType), "rival": (int, float, NoneType)}
+_KINDS |= {"score": (int, float, NoneType), "rival": (int, float, NoneType), "conditions": dict, "versions": dict}
+_KINDS |= {"commit": str, "hardware": str, "date": str, "baseline": (str, NoneType), "seeds": (str, NoneType)}
 Verdict = Literal["holds", "does not hold", "undecided"]
 _SAID: dict[Verdict, str] = {"holds": "hold", "does not hold": "not", "undecided": "undecided"}
 
@@ -171,6 +172,8 @@ def _row(entry: object, where: str) -> Row:
         value = getattr(row, name)
         if isinstance(value, bool) != (kinds is bool) or not isinstance(value, kinds):
             raise InputError(f"{where}: {name} is {value!r:.40}, which is of the wrong kind; write it anew")
+    if not all(isinstance(value, int | float) for value in row.conditions.values()):
+        raise InputError(f"{where}: conditions are numbers, got {row.conditions!r:.40}; write it anew")
     return row
 
 
@@ -215,11 +218,23 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join("  ".join([*(line[k].ljust(widths[k]) for k in range(6)), line[6]]).rstrip() for line in lines)
 
 
+def claimed(rows: Iterable[Row], method: str) -> Counter[Verdict]:
+    """How many claims of a method hold, do not, are undecided: a claim stands by the worst of its rivals."""
+    order: tuple[Verdict, ...] = ("holds", "undecided", "does not hold")
+    worst: dict[str, Verdict] = {}
+    for row in rows:
+        if row.kind == "claim" and row.id.startswith(f"{method}."):
+            claim = row.id.partition("_over_")[0]
+            pair: tuple[Verdict, Verdict] = (worst.get(claim, "holds"), row.verdict)
+            worst[claim] = max(pair, key=order.index)
+    return Counter(worst.values())
+
+
 def methods_table(rows: Sequence[Row]) -> str:
     """Registered methods and the verdicts on their claims, in Markdown, as README has them."""
     lines = ["| method | what it is | claims, measured |", "| --- | --- | --- |"]
     for name, (_, summary) in summaries().items():
-        verdicts = Counter(row.verdict for row in rows if row.kind == "claim" and row.id.startswith(f"{name}."))
+        verdicts = claimed(rows, name)
         told = ", ".join(f"{verdicts[verdict]} {said}" for verdict, said in _SAID.items() if verdict in verdicts)
         lines.append(f"| `{name}` | {summary.rstrip('.')} | {told or 'not measured yet'} |")
     return "\n".join(lines)
@@ -246,7 +261,7 @@ def _commit() -> str:
     try:
         run = [
             subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, timeout=10, check=True).stdout
-            for words in (("rev-parse", "--short=10", "HEAD"), ("status", "--porcelain", "--", "."))
+            for words in (("rev-parse", "--short=10", "HEAD"), ("status", "--porcelain", "--", ".."))
         ]
     except (OSError, subprocess.SubprocessError):
         return ""

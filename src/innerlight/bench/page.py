@@ -15,7 +15,7 @@ from PIL import Image
 from innerlight import __version__
 from innerlight.backbones import Backbone
 from innerlight.bench.claims import raw_scores
-from innerlight.bench.evidence import Row, read_folder
+from innerlight.bench.evidence import Row, Verdict, claimed, read_folder
 from innerlight.bench.shown import Took, shown
 from innerlight.files import write_text
 from innerlight.methods import get, names
@@ -58,9 +58,9 @@ class Section:
     pictures: Sequence[Scene]
 
     @property
-    def verdicts(self) -> Counter[str]:
+    def verdicts(self) -> Counter[Verdict]:
         """How many claims hold, do not, are undecided; other rows left out."""
-        return Counter(line.row.verdict for line in self.lines if line.row.kind == "claim")
+        return claimed([line.row for line in self.lines], self.name)
 
     @property
     def took(self) -> Took | None:

@@ -14,10 +14,10 @@ from PIL import Image
 
 from innerlight import viz
 from innerlight.backbones import Backbone
-from innerlight.bench.claims import source_hash
+from innerlight.bench.claims import digest, taken_by
 from innerlight.bench.costs import forget_peak, peak, resident
 from innerlight.bench.editing_costs import plain_pass, watched
-from innerlight.embedded.concepts import Concept, concept, plain_names, seeds_of, two_places, word_of
+from innerlight.embedded.concepts import LOOKS, Concept, concept, plain_names, seeds_of, two_places, word_of
 from innerlight.embedded.edits import task
 from innerlight.embedded.recognition import hunt, pair
 from innerlight.files import read_recipe, write_picture
@@ -81,7 +81,7 @@ def shown(backbone: Backbone, name: str, seed: int, folder: Path, *, draws: bool
     it is not there and nothing is to be drawn.
     """
     method = get(name)
-    path = folder / f"{name}-{seed}-{source_hash(method)}-{backbone.hash}.png"
+    path = folder / f"{name}-{seed}-{digest(taken_by(backbone, method))}.png"
     if not path.exists():
         if not draws:
             return None
@@ -135,11 +135,11 @@ def _edited(run: Taking, seed: int) -> Panels:
 
 def _mixed(run: Taking, seed: int) -> Panels:
     """Two learned things, and pictures of the one with the looks of the other."""
-    both = [concept(number, run.backbone.size[0], plain_names(run.backbone)) for number in (seed, seed + 1)]
+    both = [concept(number, run.backbone.size[0], plain_names(run.backbone)) for number in (seed, seed + LOOKS)]
     teach = get("p_plus")
     words = [
         replace(word_of(teach.function, run.backbone, number, teach.config()), name=title)
-        for number, title in ((seed, "<shape>"), (seed + 1, "<look>"))
+        for number, title in ((seed, "<shape>"), (seed + LOOKS, "<look>"))
     ]
     found = run(
         ["a <shape>"] * DRAWN, ["a <look>"] * DRAWN, knowing=run.backbone.knowing(*words),

@@ -30,6 +30,7 @@ from innerlight.files import read_json, read_picture, write_picture
 from innerlight.files.atomic import TEMPORARY_PREFIX
 from innerlight.methods import get
 from innerlight.sampling import Run, generate
+from innerlight.types import InputError
 from innerlight.world import render, sample
 
 COMMAND = "innerlight bench soak"
@@ -72,7 +73,7 @@ def kills(count: int, jobs: Sequence[str] = tuple(JOBS)) -> Row:
     """Indexing, measuring and teaching, each killed at a random moment and run again: what is there then is what a run
     in peace leaves, and at the moment of the kill no file is half-written.
     """
-    random_moment, wrong, done = random.Random(0), list[str](), 0
+    random_moment, wrong, done, tried = random.Random(0), list[str](), 0, 0
     with tempfile.TemporaryDirectory() as place:
         pictures = Path(place) / "pictures"
         for number in range(PICTURES):
@@ -85,7 +86,8 @@ def kills(count: int, jobs: Sequence[str] = tuple(JOBS)) -> Row:
         while done < count:
             job = jobs[done % len(jobs)]
             seconds, expected = calm[job]
-            out = Path(place) / f"{done}-{job}"
+            tried += 1
+            out = Path(place) / f"{tried}-{job}"
             worker = _begun(job, pictures, out)
             moment = random_moment.uniform(0, seconds)
             time.sleep(moment)
@@ -93,10 +95,13 @@ def kills(count: int, jobs: Sequence[str] = tuple(JOBS)) -> Row:
             if worker.wait() != -signal.SIGKILL:  # it was done before
                 continue
             done += 1
-            torn = torn_files(out)
-            _run(job, pictures, out)
-            if torn or contents(out) != expected:
-                wrong.append(f"{job} at {moment:.1f} s of {seconds:.1f} ({', '.join(torn) or 'another result'})")
+            faults = torn_files(out)
+            try:
+                _run(job, pictures, out)
+            except RuntimeError as error:
+                faults.append(str(error))
+            if faults or contents(out) != expected:
+                wrong.append(f"{job} at {moment:.1f} s of {seconds:.1f} ({', '.join(faults) or 'another result'})")
     return measured(
         "soak.kills", float(count - len(wrong)), count, ">=", kind="parity", n=count, command=COMMAND,
         packages=PACKAGES, note=f"kills -9 of {', '.join(jobs)} in turn; wrong: {'; '.join(wrong) or 'none'}",
@@ -138,6 +143,8 @@ def threads(backbone: Backbone) -> Row:
 
 def memory(runs: int) -> Row:
     """Drawing, reading, matching, editing again and again on one model: what is resident grows no more."""
+    if not resident():
+        raise InputError("this system does not say how much memory is resident; measure it on Linux")
     backbone = blank("sd15")
     prompt, picture = "a cat and a dog", render(sample(60_000), 64).picture
     resting = 0

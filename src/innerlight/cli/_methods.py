@@ -242,7 +242,8 @@ def run_segmentation(
     """Each picture's segments: labels as indexed PNG, masks as JSON, and the picture under them."""
     from dataclasses import asdict
 
-    from innerlight.cli._recognising import one_by_one, pictures_of
+    from innerlight.bench.claims import settings_of
+    from innerlight.cli._recognising import OVERLAY, one_by_one, pictures_of
     from innerlight.sampling import Run
     from innerlight.sampling.generate import learned_of
 
@@ -260,9 +261,9 @@ def run_segmentation(
 
     settings = {
         "model": backbone.hash, "method": method.name, "config": asdict(config), "refine": refine, **given,
-        **learned_of(backbone),
+        **learned_of(backbone), "calibration": settings_of(backbone.calibration, {method.name}),
     }  # fmt: skip
-    done = one_by_one(found, output, "segment", settings, work)
+    done = one_by_one(found, output, "segment", settings, work, [OVERLAY])
     lines = [f"{one['written'][0]}: {one['segments']} segments" for one in done]
     answer({"pictures": done}, json, "\n".join(lines))
 
@@ -292,6 +293,7 @@ def run_correspondence(
     """Where points of one picture are in others: for each target JSON, and a picture with lines."""
     from dataclasses import asdict
 
+    from innerlight.bench.claims import settings_of
     from innerlight.cli._recognising import hash_of, one_by_one, pictures_of, point_of
     from innerlight.sampling.generate import learned_of
 
@@ -312,6 +314,7 @@ def run_correspondence(
     settings = {
         "model": backbone.hash, "method": method.name, "config": asdict(config), "source": str(source),
         "source_sha256": hash_of(source), "points": points, **given, **learned_of(backbone),
+        "calibration": settings_of(backbone.calibration, {method.name}),
     }  # fmt: skip
     done = one_by_one(found, output, "match", settings, work)
     lines = [

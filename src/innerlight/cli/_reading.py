@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from innerlight.backbones import Backbone
     from innerlight.methods import Method
 
+MASK = "-mask"  # ends the name of a word's mask
+
 
 def mapped(
     method: Method,
@@ -26,7 +28,9 @@ def mapped(
     """Maps of given pictures, journalled one by one: the files written, and what they show."""
     from dataclasses import asdict
 
+    from innerlight.bench.claims import settings_of
     from innerlight.cli._recognising import one_by_one, pictures_of, place_of
+    from innerlight.prompts import noun_phrases
     from innerlight.sampling.generate import learned_of
 
     pictures = pictures_of(images)
@@ -43,8 +47,11 @@ def mapped(
         "model": backbone.hash, "method": method.name, "config": asdict(config),
         "prompts": list(prompts) if len(prompts) == 1 else texts,  # a prompt of its own belongs to the picture
         "words": list(words) if words else None, **given, **learned_of(backbone),
+        "calibration": settings_of(backbone.calibration, {method.name}),
     }  # fmt: skip
-    done = one_by_one(pictures, output, "maps", settings, work)
+    named = words or [text[one.head_start : one.head_end] for text in prompts for one in noun_phrases(text)]
+    endings = [f"{stem}{end}" for stem in map(_ending, named) for end in ("", MASK)]
+    done = one_by_one(pictures, output, "maps", settings, work, endings)
     facts = [{"picture": one["picture"], **fact} for one in done for fact in one["maps"]]
     return [place for one in done for place in one["written"]], facts
 
@@ -61,10 +68,15 @@ def write_maps(found: Any, number: int, stem: Path) -> tuple[list[str], list[dic
     write_picture(picture, places[0], recipe={**found.recipe, "picture": number})
     facts = []
     for word, one in found.maps[number].items():
-        heat, mask = (Path(f"{stem}-{word.replace(' ', '-')}{end}.png") for end in ("", "-mask"))
+        heat, mask = (Path(f"{stem}{_ending(word)}{end}.png") for end in ("", MASK))
         write_picture(one.picture(picture), heat)
         labels = LabelMap(one.mask(found.threshold).astype(np.uint8), {0: "", 1: word})
         write_label_map(labels, mask)
         places += [heat, mask]
         facts.append({"word": word, "peak": list(one.peak()), "heat": heat.name})
     return [str(place) for place in places], facts
+
+
+def _ending(word: str) -> str:
+    """What follows a picture's name in that of a word's map."""
+    return f"-{word.replace(' ', '-')}"

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,10 +52,12 @@ def one_by_one(
     task: str,
     settings: Mapping[str, Any],
     work: Callable[[str, Path], Mapping[str, Any]],
+    endings: Collection[str] = (),
 ) -> list[dict[str, Any]]:
-    """What `work` says of each picture, in their order; it is given a name for the results, and the picture. Each is
-    journalled when it is done: after a stop the others are gone on with, and so are pictures that have changed since.
-    Pictures that cannot be worked on are named at the end, when all others are done.
+    """What `work` says of each picture, in their order; it is given a name for the results, and the picture. Names of
+    files are that name, or that name and one of `endings`. Each is journalled when it is done: after a stop the others
+    are gone on with, and so are pictures that have changed since. Pictures that cannot be worked on are named at the
+    end, when all others are done.
     """
     from tqdm import tqdm
 
@@ -63,8 +65,8 @@ def one_by_one(
 
     done, failed = [], []
     with Manifest.open(output / "manifest.jsonl", task=task, settings=settings) as manifest:
-        names = _names(pictures, manifest.results)
-        _refuse_overwriting(pictures, names, output)
+        names = _names(pictures, manifest.results, endings)
+        _refuse_overwriting(pictures, names, output, endings)
         waiting = tqdm(pictures.items(), desc=task, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
         for place, path in waiting:
             try:
@@ -84,7 +86,9 @@ def one_by_one(
     return done
 
 
-def _names(pictures: Mapping[str, Path], results: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _names(
+    pictures: Mapping[str, Path], results: Mapping[str, Mapping[str, Any]], endings: Collection[str]
+) -> dict[str, str]:
     """Of each picture the name of its results: that of the journal, else its stem, numbered where another has it, or
     has a file of that name beside its own.
     """
@@ -94,15 +98,25 @@ def _names(pictures: Mapping[str, Path], results: Mapping[str, Mapping[str, Any]
         if place not in names:
             stems = itertools.chain([path.stem], (f"{path.stem}-{number}" for number in itertools.count(2)))
             names[place] = next(
-                stem for stem in stems if not taken & {stem, f"{stem}{OVERLAY}", stem.removesuffix(OVERLAY)}
+                stem
+                for stem in stems
+                if not taken
+                & ({f"{stem}{one}" for one in ("", *endings)} | {stem.removesuffix(one) for one in endings})
             )
             taken.add(names[place])
     return names
 
 
-def _refuse_overwriting(pictures: Mapping[str, Path], names: Mapping[str, str], output: Path) -> None:
-    for place, path in pictures.items():
-        written = place_of(output / f"{names[place]}.png")
+def _meet(stem: str, taken: set[str], endings: Collection[str]) -> bool:
+    """Whether files of this name would be those of another."""
+    return any(taken & {stem, f"{stem}{ending}", stem.removesuffix(ending)} for ending in ("", *endings))
+
+
+def _refuse_overwriting(
+    pictures: Mapping[str, Path], names: Mapping[str, str], output: Path, endings: Collection[str]
+) -> None:
+    for (place, path), ending in itertools.product(pictures.items(), ("", *endings)):
+        written = place_of(output / f"{names[place]}{ending}.png")
         if written in pictures:
             raise InputError(
                 f"--output: results of {path} would be written over {pictures[written]}; name a folder without the "

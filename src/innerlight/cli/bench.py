@@ -81,37 +81,47 @@ def run(
         answer({"reports": [told(one, limit) for one in reports]}, json, "\n\n".join(map(str, reports)))
         return
     folder = output or Path("build/quick" if quick else "evidence")
-    first, *others = names or [""]
+    asked = [name.replace("-", "_") for name in names or ()]
+    first, *others = asked or [""]
     if first == "geometry":
         from innerlight.bench import geometry_scores
 
         rows = geometry_scores.score(folder / "geometry.json", folder / "scores", others, progress=progress("running"))
-    elif first in BESIDE and not others:
+    elif asked_beside := [name for name in asked if name in BESIDE]:
+        if others:
+            raise InputError(f"{asked_beside[0]} is measured alone: innerlight bench {asked_beside[0]}")
         rows = _beside(first, model_asked, folder, scenes, quick)
     else:
-        rows = _claims(names or (), model_asked(), folder, scenes, quick, pictures)
+        rows = _claims(asked, model_asked, folder, scenes, quick, pictures)
     answer({"rows": [row.as_json() for row in rows]}, json, table(rows))
     raise typer.Exit(1 if strict and not all(row.holds for row in rows) else 0)
 
 
 def _claims(
-    names: Sequence[str], backbone: Backbone, folder: Path, scenes: int | None, quick: bool, pictures: bool
+    asked: Sequence[str],
+    model_asked: Callable[[], Backbone],
+    folder: Path,
+    scenes: int | None,
+    quick: bool,
+    pictures: bool,
 ) -> list[Row]:
-    """The claims of methods (all, if none are named), and the page of all that the folder has."""
+    """The claims of methods (all, if none are asked for), and the page of all that the folder has."""
     from innerlight.bench.claims import run_claims
     from innerlight.bench.evidence import write_rows
     from innerlight.bench.page import write_page
-    from innerlight.methods import get
-    from innerlight.methods import names as known
+    from innerlight.methods import get, names
 
+    methods = [get(name) for name in asked or names()]  # all are there, before any is measured
+    backbone = model_asked()
     scenes = scenes or (QUICK if quick else None)
     rows: list[Row] = []
-    for name in names or known():
-        least = LONG if quick and not names else 0
+    for name in (method.name for method in methods):
+        least = LONG if quick and not asked else 0
         found = run_claims(
             backbone, [name], scenes=scenes, least=least, folder=folder / "scores", progress=progress(name)
         )
-        write_rows(folder / TABLES[get(name).family], found)
+        if found:
+            write_rows(folder / TABLES[get(name).family], found)
         rows += found
     drawn = {row.id.partition(".")[0] for row in rows} if pictures else ()
     page = write_page(folder, backbone, drawn, progress("drawing"))

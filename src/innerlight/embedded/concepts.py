@@ -31,6 +31,7 @@ WORD = "<thing>"  # what concepts are called
 SPREAD = 1000  # seeds of one concept
 JUDGED_AT = 128  # the side of the pictures that the judge was trained on
 SEEN = 0.8  # of a concept's own pictures in which the judge must see its values
+LOOKS = 10  # numbers on is the thing whose look is taken: of so few scenes no two share a thing
 FURTHER = 7  # categories on is the next that is tried, so that neighbours stay apart
 
 

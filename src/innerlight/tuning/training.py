@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, TextIO
 import torch
 from torch import Tensor, nn
 
+from innerlight.backbones import NotFiniteError
 from innerlight.files import atomic_path
 from innerlight.types import CancelledError, InputError
 
@@ -41,6 +42,13 @@ class Schedule:
     save_seconds: float = 120.0
     sample_steps: int = 1000
     log_steps: int = 50  # a line in the log, and a word on progress
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1 or not self.rate > 0 or self.decay < 0:
+            raise InputError(
+                "expected 1 step or more, a batch of 1 or more, a rate above 0 and a decay of 0 or more; got "
+                f"{self.steps}, {self.batch}, {self.rate:g} and {self.decay:g}"
+            )
 
 
 class Stage(Protocol):
@@ -155,8 +163,8 @@ def _step(
     with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=schedule.half):
         loss, figures = stage.loss(step, schedule.batch)
     if not torch.isfinite(loss):
-        raise FloatingPointError(
-            f"step {step}: the loss is {loss.item()}; lower the rate and go on from the checkpoint"
+        raise NotFiniteError(
+            f"step {step}: the loss is {loss.item()}; begin again in another folder, at a lower rate than {rate:g}"
         )
     optimiser.zero_grad(set_to_none=True)
     loss.backward()

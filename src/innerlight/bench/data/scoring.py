@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from innerlight.backbones import Backbone
+from innerlight.bench.claims import settings_of
 from innerlight.bench.data._keeping import Kept
 from innerlight.bench.data.embedding import clustered, embed_segments, named_by_concept
 from innerlight.bench.data.items import DataSet, PointPair, SegmentationItem
@@ -100,6 +101,7 @@ def score_set(
     settings = {
         "set": data.name, "split": data.split, "protocol": str(protocol), "method": method.name,
         "config": asdict(config), "model": backbone.hash, "seed": seed,
+        "calibration": settings_of(backbone.calibration, {method.name}),
     }  # fmt: skip
     path = folder / f"{protocol.name}-{method.name}.jsonl"
     with Manifest.open(path, task="score", settings=settings) as manifest:

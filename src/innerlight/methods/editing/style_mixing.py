@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from innerlight.backbones import Backbone, Context, Size
-from innerlight.embedded.concepts import concept, plain_names, seeds_of, word_of
+from innerlight.embedded.concepts import LOOKS, concept, plain_names, seeds_of, word_of
 from innerlight.files import Source
 from innerlight.methods._registry import Claim, Method, get, method
 from innerlight.sampling import Inversion, Run
@@ -42,7 +42,7 @@ class StyleMixingConfig:
 
 def _score_joint(backbone: Backbone, seed: int) -> dict[str, float]:
     """Share of pictures with the class of one learned thing and the look of another."""
-    shape, look = (concept(number, backbone.size[0], plain_names(backbone)) for number in (seed, seed + 1))
+    shape, look = (concept(number, backbone.size[0], plain_names(backbone)) for number in (seed, seed + LOOKS))
     both = replace(shape, look=replace(shape.look, colour=look.look.colour, pattern=look.look.pattern))
     quiet = Run(progress=False)
 
@@ -50,7 +50,7 @@ def _score_joint(backbone: Backbone, seed: int) -> dict[str, float]:
         """Both things by words of their own."""
         words = (
             replace(word_of(teach.function, backbone, number, teach.config()), name=title)
-            for number, title in ((seed, "<shape>"), (seed + 1, "<look>"))
+            for number, title in ((seed, "<shape>"), (seed + LOOKS, "<look>"))
         )
         return backbone.knowing(*words)
 
