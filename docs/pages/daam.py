@@ -34,7 +34,7 @@ import numpy as np
 from innerlight.metrics import iou
 from innerlight.world import caption, render, sample, truth
 
-scene = sample(100_003, count=2)
+scene = sample(60_005, count=2)
 drawn, told = render(scene, 128), caption(scene)
 print(told.text)
 nouns = {

@@ -65,5 +65,6 @@ viz.grid(
 #
 # Words exchanged, layout kept: Prompt-to-Prompt. Shapes kept, all else new: Plug-and-Play. Looks
 # kept, pose and place new: MasaCtrl. What is around it untouched to the pixel: DiffEdit. What each
-# measures on the model that ships stands in :doc:`Evidence </evidence>`; on that model whatever
-# keeps more also edits less often. Two of them in one run: :doc:`combining`.
+# measures on the model that ships stands in :doc:`Evidence </evidence>`; on that model what keeps
+# more mostly edits less often (MasaCtrl beside Prompt-to-Prompt does both better). Two of them in one
+# run: :doc:`combining`.

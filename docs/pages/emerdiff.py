@@ -56,7 +56,7 @@ viz.grid([viz.heat(picture, one.numpy()) for one in moved], columns=4)
 # -----------------
 #
 # `fast` decodes what the model expects after a single step instead of going on to the end. It
-# takes a fifteenth of the passes.
+# takes a sixth of the time.
 
 quick = emerdiff(model, picture, EmerdiffConfig(fast=True), run=quiet)
 viz.grid(
@@ -75,7 +75,6 @@ viz.grid(
 # groups score higher. Things smaller than a cell of the coarse grid cannot be found.
 #
 # On this small model pixels gain nothing: over many scenes the coarse masks, made larger, draw as
-# well, and k-means on colours and places draws better (:doc:`/evidence`). Its cells are not much
-# coarser than its pixels.
+# well, and k-means on colours and places draws better (:doc:`/evidence`). Why was not measured.
 
 model.calibration["fitted"]["emerdiff_strength"]["by value"]

@@ -51,7 +51,8 @@ print(sorted({(site.branch, site.stride) for site in texts}))
 # ----
 #
 # A tap is a `with` block. What is read is reduced inside the pass, so a map of all heads never
-# stands in memory; the picture is the same to the last bit.
+# stands in memory; the picture is the same to the last bit. A row is one latent of a pass: with
+# guidance each picture has two in every step, with its prompt ("cond") and without.
 
 from innerlight import Read, tapped
 from innerlight.taps import HeadMean

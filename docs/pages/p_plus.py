@@ -35,7 +35,7 @@ drawn = innerlight.generate(known, prompts, seed=[1, 2, 3], run=quiet)
 viz.grid([shots[0], *drawn.images], ["learned from", *prompts], columns=4)
 
 # %%
-# Balloons they are, in 120 steps on this model, and of the colour and the patches nothing is kept.
+# After 120 steps this model draws balloons, but keeps neither the colour nor the patches.
 #
 # Shape of one, look of another
 # -----------------------------

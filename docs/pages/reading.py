@@ -3,8 +3,8 @@ Read: three things a pass knows
 ===============================
 
 While a model draws or looks at a picture, it says where each word is, which cells belong together,
-and what each cell is. This page reads all three from one picture, in one pass each; the pages on
-the methods say what is made of them.
+and what each cell is. This page reads all three from one picture; the pages on the methods say what
+is made of them.
 """
 
 import torch

@@ -39,8 +39,9 @@ viz.grid(drawn.images, prompts, columns=4)
 # %%
 # On this small model one vector does not carry it: the word still draws the red and blue balloons
 # that it began as, a little changed. Of 200 pictures of 20 such things 4 have the colour that no
-# word names, of those drawn from the best caption none; to a judge of individuals they are a little
-# more like the thing, 0.19 to 0.13, where its own pictures have 0.93. :doc:`DreamBooth
+# word names; of those drawn from the best caption, which says all that words can say of the thing,
+# none. To a small network that tells individuals apart they are a little more like the thing than
+# the caption's are, 0.19 to 0.13, where its own pictures have 0.93. :doc:`DreamBooth
 # <dreambooth>` shows what a LoRA makes of the same pictures. On Stable Diffusion the same lines
 # learn for 3000 steps.
 #

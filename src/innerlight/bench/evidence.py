@@ -32,7 +32,9 @@ _KINDS |= {"high": (int, float, NoneType), "model": (str, NoneType)}
 _KINDS |= {"score": (int, float, NoneType), "rival": (int, float, NoneType), "conditions": dict, "versions": dict}
 _KINDS |= {"commit": str, "hardware": str, "date": str, "baseline": (str, NoneType), "seeds": (str, NoneType)}
 Verdict = Literal["holds", "does not hold", "undecided"]
-_SAID: dict[Verdict, str] = {"holds": "hold", "does not hold": "not", "undecided": "undecided"}
+_SAID: dict[Verdict, tuple[str, str]] = {  # of one, of several
+    "holds": ("holds", "hold"), "does not hold": ("does not", "do not"), "undecided": ("undecided", "undecided"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,8 @@ def methods_table(rows: Sequence[Row]) -> str:
     lines = ["| method | what it is | claims, measured |", "| --- | --- | --- |"]
     for name, (_, summary) in summaries().items():
         verdicts = claimed(rows, name)
-        told = ", ".join(f"{verdicts[verdict]} {said}" for verdict, said in _SAID.items() if verdict in verdicts)
+        counts = [(verdicts[verdict], said) for verdict, said in _SAID.items() if verdict in verdicts]
+        told = ", ".join(f"{count} {said[count > 1]}" for count, said in counts)
         lines.append(f"| `{name}` | {summary.rstrip('.')} | {told or 'not measured yet'} |")
     return "\n".join(lines)
 
