@@ -145,3 +145,5 @@ def test_a_caption_is_read_at_its_end_mark(scenes):
 def test_an_unknown_stage_is_refused(tmp_path: Path):
     with pytest.raises(NotFoundError, match="tokenizer"):
         train_stage("dreams", tmp_path)
+    with pytest.raises(InputError, match="expected auto, cpu, cuda or mps"):
+        train_stage("data", tmp_path, device="cud")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from innerlight.backbones.backbone import Backbone, NotFiniteError, Size, TextEncoder, atlas, widen_input
 from innerlight.backbones.blank import WEIGHTS, blank
 from innerlight.backbones.context import Context
-from innerlight.backbones.loading import load
+from innerlight.backbones.loading import device_named, load
 from innerlight.backbones.noise import NoiseLevels, ddim_step
 from innerlight.backbones.saving import save_pipeline
 from innerlight.backbones.schedulers import StepRule, scheduler_named
@@ -22,6 +22,7 @@ __all__ = [
     "atlas",
     "blank",
     "ddim_step",
+    "device_named",
     "load",
     "save_pipeline",
     "scheduler_named",

@@ -67,7 +67,7 @@ def load(
                 "change it yourself before it is passed, or pass the folder it came from"
             )
         return parts_of(source).backbone()
-    place, kind = _device(device), _dtype(dtype)
+    place, kind = device_named(device), _dtype(dtype)
     options = {
         "dtype": kind, "tokenizers": _tokenizers(tokenizer), "variant": variant, "pickle": pickle,
     }  # fmt: skip
@@ -178,7 +178,8 @@ def _path(name: str | os.PathLike[str]) -> Path:
         return Path(name)
 
 
-def _device(device: str | torch.device) -> torch.device:
+def device_named(device: str | torch.device) -> torch.device:
+    """A device that is there."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu")
     try:

@@ -128,6 +128,7 @@ def lines() -> list[Line]:
         Line("an unknown data set", ("score", "imagenet", "{}/empty", "--method", "diffseg", *to("d1")), "pascal_voc"),
         Line("a data set that is not there", ("score", "spair", "{}/empty", "--method", "dift", *to("d2")), "SPair"),
         Line("a data set without its place", ("bench", "dift", "--dataset", "spair", "-m", "{}/model"), "--root"),
+        Line("a stage on no device", ("embedded", "train", "judge", "--device", "cud", "--folder", "{}/new"), "mps"),
         Line("a prompt far too long is drawn", ("generate", "cat " * 400, *draw[2:]), "new.png", code=0),
         Line("a prompt of odd letters is drawn", ("generate", "катé 🐱 <x>", *draw[2:]), "new.png", code=0),
         Line("an empty prompt is drawn", ("generate", "", *draw[2:]), "new.png", code=0),

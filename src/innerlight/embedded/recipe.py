@@ -39,6 +39,7 @@ from typing import Any
 
 import torch
 
+from innerlight.backbones import device_named
 from innerlight.backbones.building import open_tokenizer
 from innerlight.embedded.data import draw_shards, open_scenes
 from innerlight.embedded.judging import JudgeStage
@@ -74,6 +75,7 @@ def train_stage(
     names = ("data", "tokenizer", *STAGES, "calibration")
     if stage not in names:
         raise NotFoundError(f"stage: expected one of {', '.join(names)}, got {stage!r}")
+    place = str(device_named(device))
     if threads:
         torch.set_num_threads(threads)
     if stage == "data":
@@ -88,7 +90,7 @@ def train_stage(
     schedule = SCHEDULES[stage]
     what = STAGES[stage](folder)
     what.module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    train(what, schedule, folder / stage, device=device, seconds=seconds, progress=progress)
+    train(what, schedule, folder / stage, device=place, seconds=seconds, progress=progress)
     state = state_of(folder / stage)
     return {"stage": stage, "step": state.step, "of": schedule.steps, "hours": round(state.seconds / 3600, 2)}
 
