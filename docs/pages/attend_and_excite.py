@@ -20,7 +20,7 @@ quiet = Run(progress=False)
 
 prompt, words = "an orange clock to the right of a blue balloon", ("clock", "balloon")
 config = AttendAndExciteConfig(words=words)
-made = attend_and_excite(model, prompt, None, config, seed=SEED, run=quiet)
+made = attend_and_excite(model, prompt, None, config, seed=100_024, run=quiet)
 viz.grid([made.sources[0], made.images[0]], ["without care", "with care"])
 
 # %%
@@ -36,7 +36,7 @@ viz.grid([made.sources[0], made.images[0]], ["without care", "with care"])
 # picture.
 
 off = AttendAndExciteConfig(words=words, window=0, refine=(), targets=())
-plain = attend_and_excite(model, prompt, None, off, seed=SEED, run=quiet)
+plain = attend_and_excite(model, prompt, None, off, seed=100_024, run=quiet)
 assert plain.images[0].tobytes() == made.sources[0].tobytes()
 viz.grid(
     [
@@ -72,7 +72,7 @@ def count(unet, given):
 
 
 hook = model.unet.register_forward_pre_hook(count)
-attend_and_excite(model, prompt, None, config, seed=SEED, steps=10, run=quiet)
+attend_and_excite(model, prompt, None, config, seed=100_024, steps=10, run=quiet)
 hook.remove()
 print(f"source and picture {rows[False]}, with a gradient {rows[True]}")
 
