@@ -65,5 +65,5 @@ print(numbers, "LoRA:", lora // 1024, "KiB")
 # %%
 # Once taught, a thing is a word for everything else: in an edit, as what
 # :doc:`DAAM <daam>` maps and :doc:`PDM <pdm>` looks for, and on the command line by `--learned`.
-# How often a thing is kept, and what else changes, stands in :doc:`Evidence </evidence>` where it was
-# measured.
+# How often a thing is kept, and what else changes, stands in :doc:`Evidence </evidence>` where it
+# was measured.
