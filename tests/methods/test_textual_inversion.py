@@ -133,9 +133,11 @@ def test_decay_pulls_it_to_where_it_began(small: Backbone):
     assert (decayed - begin).norm() < 0.9 * (free - begin).norm()
 
 
-def test_no_step_leaves_the_word(small: Backbone):
-    found = textual_inversion(small, PICTURES, "<toy>", "car", TextualInversionConfig(steps=0), **QUICK)
-    assert torch.equal(found.word.vectors[0], begun(small, "car")[0])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_no_step_leaves_the_word(small: Backbone, progressive: bool):
+    config = TextualInversionConfig(steps=0, vectors=2, progressive=progressive)
+    found = textual_inversion(small, PICTURES, "<toy>", "car", config, **QUICK)
+    assert torch.equal(found.word.vectors[0], begun(small, "car", 2)[0])
 
 
 def test_stopped_and_gone_on_with_it_is_the_same_word(small: Backbone, tmp_path: Path):

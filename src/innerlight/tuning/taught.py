@@ -39,7 +39,7 @@ Judged = Callable[
 ]  # how like things in two groups of pictures are
 TIMESTEP = 261  # of the features that pictures are compared by, where a model names none
 PLAN = Schedule(
-    steps=1, batch=1, warmup=0, final=1.0, average=None, betas=(0.9, 0.999), half=False, log_steps=1, save_seconds=300
+    steps=0, batch=1, warmup=0, final=1.0, average=None, betas=(0.9, 0.999), half=False, log_steps=1, save_seconds=300
 )  # a rate that stays, gradients of length 1 at most, no average
 WORDS = replace(PLAN, final=0.0, clip=math.inf, decays="all", save_seconds=20)  # a few numbers, kept at once
 PLAIN = ("a photo of a {}", "a {}", "{}")

@@ -44,9 +44,9 @@ class Schedule:
     log_steps: int = 50  # a line in the log, and a word on progress
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1 or not self.rate > 0 or self.decay < 0:
+        if self.steps < 0 or self.batch < 1 or not self.rate > 0 or self.decay < 0:
             raise InputError(
-                "expected 1 step or more, a batch of 1 or more, a rate above 0 and a decay of 0 or more; got "
+                "expected 0 steps or more, a batch of 1 or more, a rate above 0 and a decay of 0 or more; got "
                 f"{self.steps}, {self.batch}, {self.rate:g} and {self.decay:g}"
             )
 

@@ -143,7 +143,7 @@ def _unlocked(config: TextualInversionConfig, steps: int, step: int) -> int:
     """How many vectors are in the prompt: all, or one more after each equal stretch of the run."""
     if not config.progressive:
         return config.vectors
-    return min(config.vectors, 1 + step * config.vectors // steps)
+    return min(config.vectors, 1 + step * config.vectors // max(steps, 1))
 
 
 def _sentences(backbone: Backbone, name: str, owners: Sequence[str], config: TextualInversionConfig) -> Say:
