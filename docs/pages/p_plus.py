@@ -38,8 +38,8 @@ viz.grid([shots[0], *drawn.images], ["learned from", *prompts], columns=4)
 # After 120 steps this model draws balloons, but keeps neither the colour nor the patches. Over 20
 # things P+ is faster than one vector, as its paper says: in 40 steps its pictures are as like the
 # thing (0.23, to a small network that tells individuals apart) as those of one vector in 200 (0.19;
-# the difference is undecided), in which it is better than one vector in 40 (0.14). The colour without
-# a word is seen in 5 of 200 pictures; that is too few to tell methods apart.
+# the difference is undecided), and more like it than those of one vector in 40 (0.14). The colour
+# without a word is seen in 5 of 200 pictures, which is too few to tell methods apart.
 #
 # Shape of one, look of another
 # -----------------------------
