@@ -189,7 +189,8 @@ def read_folder(folder: Path) -> list[Row]:
 
 def faults(rows: Sequence[Row], *, promised: Collection[str] = (), current: Collection[str] = ()) -> list[str]:
     """What is missing of the `promised` ids, stale (measured on something that is not `current`), or contradicts
-    itself: a verdict that its own numbers do not bear out, an id twice, an unknown kind.
+    itself: a verdict that its own numbers do not bear out, an id twice, an unknown kind; and what was measured on part
+    of its scenes.
     """
     found = [f"{id}: stands {n} times" for id, n in Counter(row.id for row in rows).items() if n > 1]
     found += [f"{id}: is missing; measure it: make bench" for id in sorted(set(promised) - {row.id for row in rows})]
@@ -201,6 +202,8 @@ def faults(rows: Sequence[Row], *, promised: Collection[str] = (), current: Coll
             found.append(f"{row.id}: says holds={row.holds}, but its numbers say otherwise")
         if row.n < 1 or not row.command:
             found.append(f"{row.id}: lacks a count or the command that prints it")
+        if "--scenes" in row.command:
+            found.append(f"{row.id}: was not measured on all scenes that it asks for, but by {row.command}")
         if row.model is not None and row.model not in current:
             found.append(f"{row.id}: is stale, measured on {row.model}, which is no more; measure it again: make bench")
     return found
