@@ -46,7 +46,7 @@ viz.grid([image for images in drawn for image in images], prompts * 3, columns=3
 # Each row is drawn from the same noise: before, at half the strength, and taught. The class itself
 # has turned yellow too: without a `weight` this LoRA learned only from pictures of the thing.
 #
-# Of 150 pictures of 15 such things 58 have the colour that no word names; of those drawn from the
+# Of 200 pictures of 20 such things 86 have the colour that no word names; of those drawn from the
 # best caption, which says all that words can say of the thing, none. To a small network that tells
 # individuals apart, 100 pictures of 10 things are more like the thing than those of the caption,
 # 0.75 to 0.14.
