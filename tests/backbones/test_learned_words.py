@@ -108,6 +108,24 @@ def test_each_place_reads_its_own_and_the_gradients_add_up(small: Backbone):
     torch.testing.assert_close(apart.grad.sum(1), shared.grad, atol=1e-6, rtol=1e-4)
 
 
+def test_places_that_are_read_in_parts_have_the_same_states_and_gradients(
+    small: Backbone, monkeypatch: pytest.MonkeyPatch
+):
+    found = []
+    for at_once in (len(small.places), 2):
+        monkeypatch.setattr("innerlight.backbones.backbone.AT_ONCE", at_once)
+        (values,) = at_each(small, rows_of(small))
+        values = values.clone().requires_grad_()
+        word = LearnedWord("<toy>", (values,))
+        states = small.knowing(word).relearning(word).embed("a <toy> on grass", gradient=True).placed
+        assert states is not None
+        states.pow(2).sum().backward()
+        found.append((states.detach(), values.grad))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+    assert (found[0][1].abs().amax((1, 2)) > 0).all(), "a place without gradient"
+
+
 def test_rows_with_and_without_places_share_a_batch(small: Backbone):
     taught = small.knowing(LearnedWord("<toy>", at_each(small, rows_of(small))))
     mixed = taught.embed(["a <toy>", "a cat"])
