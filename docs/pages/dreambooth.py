@@ -48,8 +48,7 @@ viz.grid([image for images in drawn for image in images], prompts * 3, columns=3
 #
 # Of 200 pictures of 20 such things 86 have the colour that no word names; of those drawn from the
 # best caption, which says all that words can say of the thing, none. To a small network that tells
-# individuals apart, 100 pictures of 10 things are more like the thing than those of the caption,
-# 0.75 to 0.14.
+# individuals apart, they are more like the thing than those of the caption, 0.74 to 0.13.
 #
 # All weights
 # -----------
