@@ -124,7 +124,7 @@ def guarded(method: Method, edits: dict[str, float]) -> Method:
         made = {f"{arm} edit": float(seed % 10 < 10 * share) for arm, share in edits.items()}
         return {"method": 2.0, "other": 1.0, "identity": 60.0, **made}
 
-    return replace(method, claims=(Claim("daam.guarded", "it keeps", ("other",), score, guard=0.9),))
+    return replace(method, claims=(Claim("daam.guarded", "it keeps", ("other",), score, guard=0.9, scenes=40),))
 
 
 @pytest.mark.parametrize(
