@@ -60,9 +60,9 @@ def score(
     return measure_all(
         [
             lambda: [threads(backbone)],
-            lambda: [memory(RUNS // part)],
             lambda: [malformed(main)],
             lambda: [kills(KILLS // part)],
+            lambda: [memory(RUNS // part)],  # last, for not every system says how much is resident
         ],
         path,
         progress,

@@ -97,12 +97,7 @@ def _names(
     for place, path in pictures.items():
         if place not in names:
             stems = itertools.chain([path.stem], (f"{path.stem}-{number}" for number in itertools.count(2)))
-            names[place] = next(
-                stem
-                for stem in stems
-                if not taken
-                & ({f"{stem}{one}" for one in ("", *endings)} | {stem.removesuffix(one) for one in endings})
-            )
+            names[place] = next(stem for stem in stems if not _meet(stem, taken, endings))
             taken.add(names[place])
     return names
 

@@ -87,9 +87,9 @@ def run(
         from innerlight.bench import geometry_scores
 
         rows = geometry_scores.score(folder / "geometry.json", folder / "scores", others, progress=progress("running"))
-    elif asked_beside := [name for name in asked if name in BESIDE]:
+    elif alone := [name for name in asked if name in BESIDE]:
         if others:
-            raise InputError(f"{asked_beside[0]} is measured alone: innerlight bench {asked_beside[0]}")
+            raise InputError(f"{alone[0]} is measured alone: innerlight bench {alone[0]}")
         rows = _beside(first, model_asked, folder, scenes, quick)
     else:
         rows = _claims(asked, model_asked, folder, scenes, quick, pictures)
@@ -115,13 +115,18 @@ def _claims(
     backbone = model_asked()
     scenes = scenes or (QUICK if quick else None)
     rows: list[Row] = []
-    for name in (method.name for method in methods):
-        least = LONG if quick and not asked else 0
+    least = LONG if quick and not asked else 0
+    for method in methods:
         found = run_claims(
-            backbone, [name], scenes=scenes, least=least, folder=folder / "scores", progress=progress(name)
+            backbone,
+            [method.name],
+            scenes=scenes,
+            least=least,
+            folder=folder / "scores",
+            progress=progress(method.name),
         )
         if found:
-            write_rows(folder / TABLES[get(name).family], found)
+            write_rows(folder / TABLES[method.family], found)
         rows += found
     drawn = {row.id.partition(".")[0] for row in rows} if pictures else ()
     page = write_page(folder, backbone, drawn, progress("drawing"))
