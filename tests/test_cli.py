@@ -20,8 +20,9 @@ from innerlight.methods import names
 
 
 def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    code = "from innerlight.cli import main; main()"
-    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=cwd, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "innerlight", *words], capture_output=True, text=True, cwd=cwd, check=False
+    )
 
 
 def imported_by(*words: str) -> set[str]:

@@ -52,6 +52,8 @@ def test_rows_are_paired_and_count_what_was_dropped(backbone: Backbone, method: 
     assert "aside" not in second.note
     assert first.seeds == "100000..100007"
     assert first.model == backbone.hash
+    assert not first.whole, "200 are asked for"
+    assert "all scenes" in faults([first], current={backbone.hash})[0]
 
 
 def test_a_second_run_goes_on(backbone: Backbone, method: Method, tmp_path: Path):
@@ -87,7 +89,7 @@ def test_claims_of_a_scene_come_together(
     done: list[tuple[int, int]] = []
     rows = run_claims(backbone, ["daam"], folder=tmp_path, progress=lambda at, of: done.append((at, of)))
     assert asked == [("one", 0), ("two", 0), ("one", 1), ("two", 1), ("two", 2)]
-    assert [(row.id, row.n) for row in rows] == [("daam.one", 2), ("daam.two", 3)]
+    assert [(row.id, row.n, row.whole) for row in rows] == [("daam.one", 2, True), ("daam.two", 3, True)]
     assert done[-1] == (5, 5)
 
 

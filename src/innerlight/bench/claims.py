@@ -211,7 +211,7 @@ def _rows(backbone: Backbone, method: Method, claim: Claim, scores: Sequence[dic
                 note=f"{own.mean():.3f} against {other.mean():.3f}{beside if number == 0 else ''}; {edits}"
                 f"{dropped:.0%} of the scenes dropped; "
                 f"{claim.says}",
-                conditions=conditions,
+                conditions=conditions, whole=len(scores) >= claim.scenes,
             )
         )  # fmt: skip
     return rows

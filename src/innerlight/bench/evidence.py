@@ -31,6 +31,7 @@ _KINDS |= {"value": (int, float), "limit": (int, float, NoneType), "low": (int, 
 _KINDS |= {"high": (int, float, NoneType), "model": (str, NoneType)}
 _KINDS |= {"score": (int, float, NoneType), "rival": (int, float, NoneType), "conditions": dict, "versions": dict}
 _KINDS |= {"commit": str, "hardware": str, "date": str, "baseline": (str, NoneType), "seeds": (str, NoneType)}
+_KINDS |= {"whole": bool}
 Verdict = Literal["holds", "does not hold", "undecided"]
 _SAID: dict[Verdict, tuple[str, str]] = {  # of one, of several
     "holds": ("holds", "hold"), "does not hold": ("does not", "do not"), "undecided": ("undecided", "undecided"),
@@ -62,6 +63,7 @@ class Row:
     hardware: str = ""
     date: str = ""
     conditions: dict[str, float] = field(default_factory=dict)  # beside the limit; each must be above 0
+    whole: bool = True  # measured on as many scenes as the claim asks for
 
     @property
     def verdict(self) -> Verdict:
@@ -95,6 +97,7 @@ def measured(
     note: str = "",
     packages: Sequence[str] = ("numpy",),
     conditions: dict[str, float] | None = None,
+    whole: bool = True,
 ) -> Row:
     """A row for a number just measured: decides whether it holds, and adds commit, versions, hardware and date."""
     return Row(
@@ -119,6 +122,7 @@ def measured(
         hardware=hardware(),
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         conditions=conditions or {},
+        whole=whole,
     )
 
 
@@ -202,7 +206,7 @@ def faults(rows: Sequence[Row], *, promised: Collection[str] = (), current: Coll
             found.append(f"{row.id}: says holds={row.holds}, but its numbers say otherwise")
         if row.n < 1 or not row.command:
             found.append(f"{row.id}: lacks a count or the command that prints it")
-        if "--scenes" in row.command:
+        if not row.whole:
             found.append(f"{row.id}: was not measured on all scenes that it asks for, but by {row.command}")
         if row.model is not None and row.model not in current:
             found.append(f"{row.id}: is stale, measured on {row.model}, which is no more; measure it again: make bench")

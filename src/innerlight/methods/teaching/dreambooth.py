@@ -25,6 +25,8 @@ from innerlight.tuning.taught import Taught, teach_weights
 
 STEPS, RATE = 800, 5e-6  # of the released script with prior preservation, for Stable Diffusion
 PRIOR = 64  # pictures of a class, in its claims
+WITHOUT = "without prior preservation"
+LESS = 0.05  # of identity that prior preservation may cost
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]]:
     asked = concept(seed, backbone.size[0], plain_names(backbone))
     own = {"report": 0, "seed": seed, "run": Run(progress=False)}
     models = {CAPTION: (backbone, asked.words)}
-    for arm, weight in (("method", 1.0), ("without prior preservation", 0.0)):
+    for arm, weight in (("method", 1.0), (WITHOUT, 0.0)):
         taught = dreambooth(
             backbone, asked.shots, NAME, asked.like, DreamboothConfig(batch=8, weight=weight, prior=PRIOR), **own
         )
@@ -61,8 +63,6 @@ def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]]:
     }
 
 
-WITHOUT = "without prior preservation"
-LESS = 0.05  # of identity that prior preservation may cost
 CLAIMS = (
     *keeping("dreambooth", (CAPTION,), _arms),
     Claim(

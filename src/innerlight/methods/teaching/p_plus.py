@@ -26,7 +26,7 @@ from innerlight.embedded.concepts import (
     taken_from,
     two_looks,
     word_of,
-)  # fmt: skip
+)
 from innerlight.files import Source, read_pictures
 from innerlight.methods._registry import Claim, get, method
 from innerlight.methods.teaching._claims import keeping
