@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from innerlight.tuning.training import state_of
 from innerlight.tuning.words import open_word
 from innerlight.world import render, sample
 
@@ -104,6 +109,8 @@ def test_asked_again_it_is_there_and_asked_otherwise_it_is_refused(run: Line, sh
         (["--name", "toy"], "angle brackets"),
         (["--size", "65"], "multiples"),
         (["--vectors", "0"], "at least 1"),
+        (["--hold", "-1"], "hold of 0 or more"),
+        (["--own-words", "2"], "own_words of 0 to 1"),
     ],
 )
 def test_bad_input_is_one_line(run: Line, shots: list[str], model: str, more: list[str], message: str):
@@ -120,3 +127,38 @@ def test_files_that_are_no_words_are_refused(run: Line, shots: list[str], model:
         assert code == 2
         assert name in err
         assert "Traceback" not in err
+
+
+def test_an_interrupt_keeps_what_was_learned(run: Line, shots: list[str], model: str):
+    many = (*QUICK[:4], "--steps", "100000", *QUICK[6:])
+    line = [sys.executable, "-m", "innerlight", "teach", *shots, *many, "-m", model, "-o", "out"]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 120
+        while not (log := Path("out/run/log.jsonl")).exists() or not log.read_text():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    first, second = err.splitlines()
+    assert "stopping after this step" in first
+    assert "kept in out/run" in second
+    assert state_of(Path("out/run")).step > 0
+
+
+def test_what_is_learned_stays_in_its_folder(run: Line, shots: list[str], model: str):
+    named = (*QUICK[:2], "--name", "<../else/where>", *QUICK[4:])
+    code, out, _ = run("teach", *shots, *named, "-m", model, "-o", "out")
+    assert (code, out) == (0, "out/else-where.safetensors\n")
+
+
+def test_a_lora_is_drawn_with_from_a_file_of_any_name_and_beside_another(run: Line, shots: list[str], model: str):
+    assert run("teach", *shots, "--method", "dreambooth-lora", *WEIGHTS, "-m", model, "-o", "out")[0] == 0
+    Path("out/sks-car/pytorch_lora_weights.safetensors").rename("toy.safetensors")
+    drawn = ("a sks car", "-m", model, "--size", "64", "--steps", "2")
+    assert run("generate", *drawn, "--learned", "toy.safetensors", "-o", "one.png")[0] == 0
+    code, _, err = run("generate", *drawn, *["--learned", "toy.safetensors"] * 2, "-o", "two.png")
+    assert code == 0
+    assert len(err.splitlines()) == 1, "the second was learned on the model without the first, and this is said"
+    assert Image.open("one.png").tobytes() != Image.open("two.png").tobytes()

@@ -198,3 +198,31 @@ def test_other_methods_work_on_what_was_taught(small: Backbone, teach: Any, kind
 def test_bad_settings_are_refused(small: Backbone, teach: Any, kind: Any, settings: dict[str, Any], message: str):
     with pytest.raises(InputError, match=message):
         taught(small, teach, kind, **settings)
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["", "<>", "  "])
+def test_a_name_that_says_nothing_is_refused(small: Backbone, teach: Any, kind: Any, name: str):
+    with pytest.raises(InputError, match="name: expected a rare word"):
+        taught(small, teach, kind, name=name)
+
+
+def test_the_class_is_drawn_anew_where_it_would_be_another(small: Backbone, tmp_path: Path):
+    for settings in ({"steps": 2}, {"steps": 2, "guidance": 3.0}, {"steps": 2}):
+        model = replace(small, calibration=settings)
+        class_shots(model, "car", 1, (64, 64), seed=3, folder=tmp_path, run=Run(progress=False))
+    assert len(list(tmp_path.glob("prior-*"))) == 2
+
+
+def test_without_the_class_it_takes_half_the_steps(small: Backbone, monkeypatch: pytest.MonkeyPatch):
+    import sys
+
+    asked: list[int] = []
+
+    def teaching(*_: Any, steps: int, **__: Any) -> None:
+        asked.append(steps)
+
+    monkeypatch.setattr(sys.modules[dreambooth.__module__], "teach_weights", teaching)
+    for weight in (1.0, 0.0):
+        taught(small, weight=weight, steps=None)
+    assert asked == [800, 400]

@@ -9,6 +9,7 @@ import torch
 
 from innerlight.backbones import Backbone
 from innerlight.methods.editing.text_anatomy import TextAnatomyConfig, text_anatomy
+from innerlight.prompts import LearnedWord
 from innerlight.sampling.anatomy import GROUPS, anatomy, chosen, faded, moved, positions_of, swapped
 from innerlight.sampling.editing import Control, Part, edit
 from innerlight.types import InputError, NotFoundError
@@ -72,6 +73,23 @@ def test_what_changes_nothing_is_the_source_to_the_bit(backbone: Backbone):
 
 def test_all_taken_is_the_target_to_the_bit(backbone: Backbone):
     assert torch.equal(made(backbone, take="all"), plain(backbone, SHORT, LONG))
+
+
+def test_a_word_with_vectors_for_each_place_keeps_them(small: Backbone):
+    vectors = torch.randn(len(small.places), 1, 24, generator=torch.Generator().manual_seed(0))
+    word = LearnedWord("<toy>", (vectors,))
+    known, told = small.knowing(word), "a <toy>"
+    alone = plain(known, told, told)
+    assert not torch.equal(alone, plain(known, "a cat", "a cat"))
+    assert torch.equal(made(known, told, LONG, take="none"), alone)
+    assert torch.equal(made(known, LONG, told, take="all"), alone)
+    assert torch.equal(made(known, told, told, take="pads"), alone)
+    assert not torch.equal(made(known, told, LONG, take="pads"), alone)
+
+
+def test_of_a_prompt_that_leaves_no_pads_none_are_taken(small: Backbone):
+    full = " ".join(["cat"] * len(small.embed("").tokens[0][0].ids))
+    assert chosen(small.embed(full).tokens[0][0], ["pads"]) == []
 
 
 def test_words_and_pads_are_the_two_halves(small: Backbone):

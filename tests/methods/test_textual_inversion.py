@@ -152,6 +152,31 @@ def test_stopped_and_gone_on_with_it_is_the_same_word(small: Backbone, tmp_path:
         taught(small, config(), folder=tmp_path, seed=4)
 
 
+def test_a_folder_of_an_unknown_run_is_refused_and_left_as_it_is(small: Backbone, tmp_path: Path):
+    taught(small, config(), folder=str(tmp_path))
+    (tmp_path / "recipe.json").unlink()
+    with pytest.raises(InputError, match="nothing is known"):
+        taught(small, config(), folder=tmp_path)
+    assert not (tmp_path / "recipe.json").exists()
+
+
+def test_it_begins_at_no_learned_word(small: Backbone):
+    known = taught(small, config()).backbone
+    with pytest.raises(InputError, match="learned word"):
+        textual_inversion(known, PICTURES, "<other>", "<toy>", config(), **QUICK)
+
+
+def test_of_a_style_pairs_are_about_a_style(small: Backbone):
+    say = _sentences(small, "<s>", ["<s-0>"], TextualInversionConfig(style=True, own_words=1.0))
+    assert all("style of <s> " in one for one in say([0, 0, 0, 0], np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5])
+def test_a_seed_that_is_none_is_refused(small: Backbone, seed: Any):
+    with pytest.raises(InputError, match="seed"):
+        taught(small, config(), seed=seed)
+
+
 def test_cancelled_on_the_way_it_keeps_what_it_has(small: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from innerlight.tuning import lessons
     from innerlight.tuning.training import state_of
@@ -202,12 +227,14 @@ def test_killed_at_a_sample_it_goes_on_from_there(small: Backbone, tmp_path: Pat
     assert steps == [0, 1, 2, 3, 3]
 
 
-def test_it_is_learned_where_the_model_is(monkeypatch: pytest.MonkeyPatch):
+def test_it_is_learned_where_the_model_is_and_as_its_precision_needs_it(monkeypatch: pytest.MonkeyPatch):
     asked = []
-    monkeypatch.setattr(lessons, "train", lambda *given, device, **named: asked.append(device))
-    lesson: Any = SimpleNamespace(view=lambda step: SimpleNamespace(device=torch.device("meta")))
-    lessons.learn(lesson, taught_module.WORDS, None, Run(progress=False), {})
-    assert asked == ["meta"]
+    monkeypatch.setattr(lessons, "train", lambda *given, device, scaled, **named: asked.append((device, scaled)))
+    for dtype in (torch.float32, torch.float16):
+        model = SimpleNamespace(device=torch.device("meta"), dtype=dtype)
+        lesson: Any = SimpleNamespace(view=lambda step, model=model: model)
+        lessons.learn(lesson, taught_module.WORDS, None, Run(progress=False), {})
+    assert asked == [("meta", False), ("meta", True)]
 
 
 def test_the_report_of_a_thing_of_the_world_is_judged():

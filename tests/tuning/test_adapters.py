@@ -9,10 +9,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from innerlight.backbones import Backbone, blank
+from innerlight.backbones import Backbone, blank, load, save_pipeline
 from innerlight.backbones.opening import quiet
 from innerlight.sampling import generate
-from innerlight.tuning.adapters import FILE, TARGETS, add_lora, lora_of, open_lora, read_lora, save_lora
+from innerlight.tuning.adapters import (
+    FILE,
+    TARGETS,
+    add_lora,
+    fuse_lora,
+    is_lora,
+    lora_of,
+    open_lora,
+    read_lora,
+    save_lora,
+)
 from innerlight.types import InputError, NotFoundError
 
 PROMPT = "a red cat"
@@ -110,13 +120,64 @@ def test_its_weight_is_linear_in_its_scale_and_nothing_at_0(small: Backbone, tmp
     assert len({none.hash, once.hash, twice.hash}) == 3
 
 
-def test_fused_it_is_the_same_but_for_rounding(small: Backbone):
-    wider = moved(small)
-    fused = small.copy()
-    with torch.no_grad():
-        for name, weight in weights(wider).items():
-            fused.unet.get_parameter(f"{name}.weight").copy_(weight)
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_fused_it_is_the_same_but_for_rounding_and_can_be_saved(small: Backbone, tmp_path: Path, scale: float):
+    save_lora(tmp_path / "lora", moved(small), model_hash=small.hash)
+    wider = open_lora(tmp_path / "lora", small, scale=scale)
+    before = drawn(small)
+    fused = fuse_lora(wider)
     assert (drawn(fused) - drawn(wider)).abs().max() < 1e-5
+    assert not lora_of(fused)
+    assert fused.hash not in (small.hash, wider.hash)
+    assert torch.equal(drawn(small), before), "the model it came from is what it was"
+    save_pipeline(fused, tmp_path / "model", half=False)
+    assert (drawn(load(tmp_path / "model")) - drawn(fused)).abs().max() < 1e-5
+    add_lora(fused, 2)
+    with pytest.raises(InputError, match="fuse_lora"):
+        add_lora(wider, 2)
+
+
+def test_two_stand_beside_each_other(small: Backbone, tmp_path: Path):
+    save_lora(tmp_path / "one", moved(small), model_hash=small.hash)
+    save_lora(tmp_path / "two", moved(small, rank=3, alpha=6), model_hash=small.hash)
+    one, two = (open_lora(tmp_path / name, small) for name in ("one", "two"))
+    both = open_lora(tmp_path / "two", open_lora(tmp_path / "one", small, scale=0.5), other_base=True)
+    base = small.unet.state_dict()
+    for name, module in both.unet.named_modules():
+        if hasattr(module, "base_layer"):
+            changes = [
+                fuse_lora(other).unet.get_submodule(name).weight - base[f"{name}.weight"] for other in (one, two)
+            ]
+            found = fuse_lora(both).unet.get_submodule(name).weight - base[f"{name}.weight"]
+            torch.testing.assert_close(found, 0.5 * changes[0] + changes[1], atol=1e-5, rtol=1e-4)
+            break
+    assert len({one.hash, two.hash, both.hash}) == 3
+    assert len({tuple(drawn(other).flatten().tolist()) for other in (small, one, two, both)}) == 4
+
+
+def test_a_half_for_text_encoders_is_not_left_out_in_silence(small: Backbone, tmp_path: Path):
+    save_lora(tmp_path, moved(small), model_hash=small.hash)
+    tensors = load_file(tmp_path / FILE)
+    more = {"text_encoder.layer.lora_A.weight": torch.zeros(2, 2)}
+    save_file({**tensors, **more}, tmp_path / "whole.safetensors")
+    with pytest.raises(InputError, match="text encoders"):
+        open_lora(tmp_path / "whole.safetensors", small)
+    assert torch.equal(drawn(open_lora(tmp_path / "whole.safetensors", small, unet_only=True)), drawn(moved(small)))
+
+
+def test_a_file_is_known_by_what_it_holds(small: Backbone, tmp_path: Path):
+    save_lora(tmp_path / "toy.safetensors", moved(small), model_hash=small.hash)
+    save_file({"<toy>": torch.zeros(1, 4)}, tmp_path / "word.safetensors")
+    names = ("toy.safetensors", "word.safetensors", "none.safetensors", ".")
+    assert [is_lora(tmp_path / name) for name in names] == [True, False, False, True]
+
+
+def test_what_took_gradients_takes_them_still(small: Backbone, tmp_path: Path):
+    model = small.copy()
+    model.unet.requires_grad_(True)
+    save_lora(tmp_path, moved(model), model_hash=model.hash)
+    open_lora(tmp_path, model)
+    assert all(one.requires_grad for one in model.unet.parameters())
 
 
 def test_what_does_not_fit_is_refused(small: Backbone, tmp_path: Path):
@@ -131,6 +192,10 @@ def test_what_does_not_fit_is_refused(small: Backbone, tmp_path: Path):
         open_lora(tmp_path / "text.safetensors", small)
     with pytest.raises(InputError, match="rank"):
         add_lora(small, 0)
+    with pytest.raises(InputError, match="alpha"):
+        add_lora(small, 2, alpha=0)
+    with pytest.raises(InputError, match="seed"):
+        add_lora(small, 2, seed=-1)
     with pytest.raises(NotFoundError, match="no file"):
         open_lora(tmp_path / "none", small)
     save_file({"one": torch.zeros(2)}, tmp_path / "word.safetensors")

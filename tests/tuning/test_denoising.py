@@ -48,6 +48,27 @@ def test_pictures_of_any_shape_become_latents_of_one(small: Backbone):
         Shots.of(small, [])
 
 
+def test_many_pictures_are_encoded_a_few_at_a_time(small: Backbone, monkeypatch: pytest.MonkeyPatch):
+    seen: list[int] = []
+    plain = type(small).posterior
+
+    def counting(self: Backbone, pictures: Any, size: Any = None) -> Any:
+        seen.append(len(pictures))
+        return plain(self, pictures, size)
+
+    monkeypatch.setattr(type(small), "posterior", counting)
+    shots = Shots.of(small, PICTURES * 5, SIZE)
+    assert seen == [8, 2]
+    assert len(shots) == 10
+    torch.testing.assert_close(shots.mean[8:], shots.mean[:2])
+
+
+def test_a_size_that_is_none_is_refused(small: Backbone):
+    for size in (64, (65, 64), (64.0, 64)):
+        with pytest.raises(InputError, match="size"):
+            Shots.of(small, PICTURES, size)  # type: ignore[arg-type]
+
+
 def test_mirror_images_are_encoded_not_flipped(small: Backbone):
     shots = Shots.of(small, PICTURES, SIZE, mirrored=True)
     assert len(shots) == 4
@@ -159,6 +180,12 @@ def test_clean_pictures_weigh_no_more_than_the_bound(small: Backbone):
     batch = Batch.of(small, [part], TextStates(SIZE, fixed), seed=1, step=0)
     batch = replace(batch, estimate=batch.target + 1, times=t)
     assert float(losses(batch, [part])["one"]) == pytest.approx(float(weighs(t).mean()))
+    two = [replace(part, name=name, count=count) for name, count in (("first", 1), ("second", 2))]
+    found = losses(replace(batch, chosen={"first": [0], "second": [0, 1]}), two)
+    expected = {"first": weighs(t[:1]).mean(), "second": weighs(t[1:]).mean()}
+    assert {name: float(one) for name, one in found.items()} == pytest.approx(
+        {name: float(one) for name, one in expected.items()}
+    ), "each part by its own timesteps"
 
 
 def test_a_term_sees_the_attention_of_the_pass_and_reaches_what_is_learned(small: Backbone):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -50,3 +52,28 @@ def test_an_error_inside_is_the_one_that_leaves():
     with pytest.raises(KeyError), frozen({"net": net}):
         raise KeyError("mine")
     assert net[0].weight.requires_grad
+
+
+CHANGES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "all signs": torch.neg,
+    "the order of rows": lambda weight: weight.flip(0),
+    "a factor of all alike": lambda weight: weight / 2,
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_changes_that_cancel_in_a_sum_are_found(what: str):
+    net = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))
+    for parameter in (net[0].weight, net[1].weight):
+        before = fingerprints({"net": net})
+        with torch.no_grad():
+            parameter.copy_(CHANGES[what](parameter + torch.arange(4.0)))
+            changed = fingerprints({"net": net})
+            parameter.copy_(CHANGES[what](parameter))
+        assert len({*before.items(), *changed.items(), *fingerprints({"net": net}).items()}) >= len(before) + 2
+
+
+def test_numbers_alone_and_in_sixteen_bits_have_fingerprints():
+    net = nn.Linear(2, 2).to(torch.bfloat16)
+    net.scale = nn.Parameter(torch.tensor(1.5))
+    assert len(fingerprints({"net": net})) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,17 @@ from innerlight.types import InputError
 class Line:
     """Fits y = 2 x + 1."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, half: bool = False, faint: float = 1.0) -> None:
         torch.manual_seed(0)
         self.module: nn.Module = nn.Linear(1, 1)
+        self.half = half  # what it gives, and so what comes back
+        self.faint = faint
 
     def loss(self, step: int, batch: int) -> tuple[Tensor, dict[str, float]]:
         x = torch.randn(batch, 1, generator=torch.Generator().manual_seed(step))
-        return (self.module(x).float() - 2 * x - 1).square().mean(), {"step_seen": float(step)}
+        given = self.module(x).half() if self.half else self.module(x)
+        loss = (given.float() - 2 * x - 1).square().mean()
+        return loss * self.faint, {"step_seen": float(step)}
 
     def sample(self, averaged: nn.Module, folder: Path, step: int) -> None:
         (folder / f"sample-{step}").write_text("")
@@ -89,3 +94,47 @@ def test_the_rate_turns_where_the_data_does():
     assert rates[59] < 0.11
     assert rates[99] < 0.11
     assert all(later <= earlier for earlier, later in itertools.pairwise(rates[69:]))
+
+
+WHOLE = replace(SCHEDULE, half=False, decay=0.0)
+FAINT = 1e-9  # as that of a picture of many pixels, each of which counts little
+
+
+def weight(module: nn.Module) -> float:
+    return float(module.state_dict()["weight"])
+
+
+def test_gradients_too_small_for_float16_arrive_where_the_loss_is_scaled(tmp_path: Path):
+    begin = weight(Line().module)
+    exact, lost = (weight(train(Line(half=half, faint=FAINT), WHOLE, None)) for half in (False, True))
+    assert lost == begin, "without, nothing is learned"
+    whole = train(Line(half=True, faint=FAINT), WHOLE, tmp_path / "whole", scaled=True)
+    assert weight(whole) - begin == pytest.approx(exact - begin, rel=0.05)
+    while state_of(tmp_path / "parts").step < SCHEDULE.steps:
+        train(Line(half=True, faint=FAINT), WHOLE, tmp_path / "parts", seconds=0, scaled=True)
+    parts = averaged_weights(tmp_path / "parts")
+    assert all(torch.equal(one, parts[name]) for name, one in whole.state_dict().items())
+
+
+def test_a_step_whose_gradients_are_not_finite_is_left_out():
+    class Steep(Line):
+        def loss(self, step: int, batch: int) -> tuple[Tensor, dict[str, float]]:
+            found, figures = super().loss(step, batch)
+            return found * (1e15 if step == 30 else 1), figures
+
+    exact, left = (
+        weight(train(kind(half=half, faint=FAINT), WHOLE, None, scaled=half))
+        for kind, half in ((Line, False), (Steep, True))
+    )
+    assert left == pytest.approx(exact, abs=0.1)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no checkpoint at all", None])
+def test_a_damaged_checkpoint_is_said_to_be_one(tmp_path: Path, damage: bytes | None):
+    train(Line(), SCHEDULE, tmp_path, seconds=0)
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:-40] if damage is None else damage)
+    with pytest.raises(InputError, match="damaged"):
+        train(Line(), SCHEDULE, tmp_path)
+    with pytest.raises(InputError, match="damaged"):
+        state_of(tmp_path)

@@ -181,3 +181,15 @@ def test_what_is_no_word_is_refused(small: Backbone, tmp_path: Path, capsys: pyt
     torch.save({"step": 3}, tmp_path / "empty.pt")
     with pytest.raises(InputError, match="no tensor by name"):
         open_word(tmp_path / "empty.pt", pickle=True)
+
+
+@pytest.mark.parametrize("order", ["{", "3", "[1, 2]"])
+def test_an_order_that_is_none_is_refused(small: Backbone, tmp_path: Path, order: str):
+    save_file({"<toy>@mid": torch.zeros(1, 32)}, tmp_path / "toy.safetensors", {"order": order})
+    with pytest.raises(InputError, match="order"):
+        open_word(tmp_path / "toy.safetensors", small)
+
+
+def test_a_word_is_not_written_under_the_name_of_a_pickle(small: Backbone, tmp_path: Path):
+    with pytest.raises(InputError, match=r"toy\.safetensors"):
+        save_word(tmp_path / "toy.pt", small, learned(small))

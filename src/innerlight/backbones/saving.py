@@ -69,7 +69,7 @@ def refuse_unsavable(backbone: Backbone) -> None:
             f"{backbone.name}: expected the noise levels of Stable Diffusion, {FIRST} to {LAST} in {STEPS} steps"
         )
     if any("lora_" in name for name, _ in backbone.unet.named_parameters()):
-        raise InputError(f"{backbone.name}: a LoRA is on its UNet; fuse it, or take it off, before the model is saved")
+        raise InputError(f"{backbone.name}: a LoRA is on its UNet; make it part of the weights first: fuse_lora")
 
 
 def _pipeline(backbone: Backbone, half: bool) -> Any:

@@ -9,7 +9,7 @@ import typer
 from innerlight import __version__
 from innerlight.cli import bench, demo, embedded, evidence, indexing, models, scoring, world
 from innerlight.cli._methods import MethodGroup
-from innerlight.types import InnerlightError
+from innerlight.types import CancelledError, InnerlightError
 
 app = typer.Typer(
     name="innerlight",
@@ -34,7 +34,8 @@ app.command("bench")(bench.run)
 app.command("evidence")(evidence.show)
 app.command("demo")(demo.write)
 
-BAD_INPUT = 2  # exit code; usage errors have it too, an interrupted command has 130
+BAD_INPUT = 2  # exit code; usage errors have it too
+INTERRUPTED = 130
 
 
 def _print_version(wanted: bool) -> None:
@@ -56,4 +57,4 @@ def main() -> None:
         app()
     except InnerlightError as error:
         print(f"innerlight: {error}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+        sys.exit(INTERRUPTED if isinstance(error, CancelledError) else BAD_INPUT)

@@ -27,7 +27,7 @@ from innerlight.cli._model import (
     opened,
     sides,
 )
-from innerlight.cli._shell import answer
+from innerlight.cli._shell import answer, interruptible
 from innerlight.methods import Method, get, names, summaries
 from innerlight.types import InputError
 
@@ -384,10 +384,11 @@ def run_teaching(
     shown = list(pictures_of(pictures).values())
     backbone = opened(model, device, dtype, tokenizer)
     called = {} if name is None else {"name": name}
-    found = method.function(
-        backbone, shown, like=like, config=config, size=sides(size), seed=seed, folder=output / "run", report=report,
-        **called,
-    )  # fmt: skip
+    with interruptible() as run:
+        found = method.function(
+            backbone, shown, like=like, config=config, size=sides(size), seed=seed, folder=output / "run",
+            report=report, run=run, **called,
+        )  # fmt: skip
     written = write_taught(found, output)
     scores = dict(found.report.scores) if found.report else {}
     lines = [*written, *(f"{key} {value:.3f}" for key, value in scores.items())]

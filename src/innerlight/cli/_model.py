@@ -46,16 +46,21 @@ def opened(
 
 
 def _knowing(backbone: Backbone, path: Path) -> Backbone:
-    """A model with the word or the LoRA in a file; one that was learned on another model is tried, and said to be."""
-    from innerlight.tuning.adapters import is_lora, open_lora, read_lora
+    """A model with the word or the LoRA in a file; one that was learned on another model, or is only in part for what
+    can be changed here, is tried, and said to be.
+    """
+    from innerlight.tuning.adapters import changes_texts, is_lora, open_lora, read_lora
     from innerlight.tuning.words import open_word, read_word
 
     lora = is_lora(path)
-    base = read_lora(path)[1].get("base") if lora else read_word(path).about.get("base")
+    tensors, told = read_lora(path) if lora else ({}, read_word(path).about)
+    base = told.get("base")
     if base and base != backbone.hash:
         print(f"innerlight: {path} was learned on another model and may mean something else here", file=sys.stderr)
     if lora:
-        return open_lora(path, backbone, other_base=True)
+        if changes_texts(tensors):
+            print(f"innerlight: {path} also changes text encoders, which are left as they are here", file=sys.stderr)
+        return open_lora(path, backbone, other_base=True, unet_only=True)
     return backbone.knowing(open_word(path, backbone, other_base=True))
 
 

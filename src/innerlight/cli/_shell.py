@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from innerlight.sampling import Run
 
 
 def answer(result: dict[str, Any], as_json: bool, text: str) -> None:
@@ -26,3 +31,22 @@ def progress(what: str) -> Callable[[int, int], None]:
             bar.close()
 
     return update
+
+
+@contextmanager
+def interruptible() -> Iterator[Run]:
+    """A run that the first interrupt cancels, so that it ends in order; the next one ends it at once."""
+    from innerlight.sampling import Run
+
+    run, before = Run(), signal.getsignal(signal.SIGINT)
+
+    def cancel(*_: Any) -> None:
+        signal.signal(signal.SIGINT, before)
+        print("innerlight: stopping after this step; again to stop at once", file=sys.stderr)
+        run.cancel.cancel()
+
+    signal.signal(signal.SIGINT, cancel)
+    try:
+        yield run
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ def write_taught(found: Taught, output: Path) -> list[str]:
     """
     from innerlight.files import write_json, write_picture
 
-    name = found.name.strip("<>").replace(" ", "-")
+    name = re.sub(r"[^\w-]+", "-", found.name).strip("-") or found.kind
     written = [output / (f"{name}.safetensors" if found.kind == "word" else name)]
     output.mkdir(parents=True, exist_ok=True)
     found.save(written[0])

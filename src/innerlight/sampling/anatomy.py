@@ -55,7 +55,9 @@ def positions_of(tokens: Tokens, end: int | None = None) -> dict[str, list[int]]
 def chosen(tokens: Tokens, names: Sequence[str]) -> list[int]:
     """The positions of groups, and of words of the prompt."""
     groups = positions_of(tokens)
-    return [position for name in names for position in groups.get(name) or tokens_of_word(tokens, name)]
+    return [
+        position for name in names for position in (groups[name] if name in groups else tokens_of_word(tokens, name))
+    ]
 
 
 def swapped(states: Tensor, other: Tensor, positions: Sequence[int], share: float = 1.0) -> Tensor:

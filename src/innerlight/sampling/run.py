@@ -28,7 +28,7 @@ class CancelToken:
     def check(self) -> None:
         """Raise if cancelled."""
         if self._event.is_set():
-            raise CancelledError("cancelled; nothing was written")
+            raise CancelledError("cancelled; what was finished before is kept")
 
 
 @dataclass(frozen=True)

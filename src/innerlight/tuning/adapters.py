@@ -9,19 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from innerlight.backbones import Backbone
 from innerlight.backbones.hashing import LENGTH, hash_modules
 from innerlight.backbones.opening import opening, quiet
+from innerlight.backbones.sites import sites_of
 from innerlight.files import atomic_path
+from innerlight.sampling.noise import seeds_of
+from innerlight.tuning.words import opened_tensors
 from innerlight.types import InputError, NotFoundError
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")  # of self and text attention
@@ -36,14 +40,17 @@ def add_lora(backbone: Backbone, rank: int, *, alpha: int | None = None, seed: i
     """
     from peft import LoraConfig
 
-    if rank < 1:
-        raise InputError(f"rank: expected at least 1, got {rank}")
+    if rank < 1 or (alpha is not None and alpha < 1):
+        raise InputError(f"rank and alpha: expected at least 1, got {rank} and {alpha}")
+    if lora_of(backbone):
+        raise InputError(f"{backbone.name} has a LoRA already; make it part of its weights first: fuse_lora")
+    (seed,) = seeds_of(seed, 1)
     wider = backbone.copy(shared=True)
     config = LoraConfig(
         r=rank, lora_alpha=rank if alpha is None else alpha, init_lora_weights="gaussian", target_modules=list(TARGETS)
     )
-    with quiet(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # peft draws from the global generator
+    with quiet(), _as_they_were(backbone.unet), torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # peft draws from it
         wider.unet.add_adapter(config, adapter_name=ADAPTER)
     for parameter in lora_of(wider).values():
         parameter.data = parameter.data.float()
@@ -66,7 +73,7 @@ def save_lora(path: str | os.PathLike[str], backbone: Backbone, *, model_hash: s
     settings = {f"unet.{key}": value for key, value in backbone.unet.peft_config[ADAPTER].to_dict().items()}
     told = {
         "format": "pt", "innerlight": FORMAT, "base": model_hash, "prediction": backbone.prediction,
-        "tokenizer": str(len(backbone.texts[0].tokenizer)),
+        "tokenizer": str(len(backbone.texts[0].model.get_input_embeddings().weight)),
         _SETTINGS: json.dumps(settings, default=_listed, sort_keys=True),
         **{key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()},
     }  # fmt: skip
@@ -75,10 +82,16 @@ def save_lora(path: str | os.PathLike[str], backbone: Backbone, *, model_hash: s
 
 
 def open_lora(
-    path: str | os.PathLike[str], backbone: Backbone, *, scale: float = 1.0, other_base: bool = False
+    path: str | os.PathLike[str],
+    backbone: Backbone,
+    *,
+    scale: float = 1.0,
+    other_base: bool = False,
+    unet_only: bool = False,
 ) -> Backbone:
-    """The model with the LoRA in a file or folder, `scale` times as strong; one that was learned on another model is
-    refused (but for `other_base`).
+    """The model with the LoRA in a file or folder, `scale` times as strong, beside those that it has already. One that
+    was learned on another model is refused (but for `other_base`), and one that also changes text encoders (but for
+    `unet_only`), for they are left as they are.
     """
     file = _file(path)
     tensors, told = read_lora(file)
@@ -88,19 +101,65 @@ def open_lora(
             f"{file} was learned on a model of hash {base}, not on {backbone.name} ({backbone.hash}), and may mean "
             "something else here; to try it: other_base=True"
         )
+    if changes_texts(tensors) and not unet_only:
+        raise InputError(
+            f"{file} also changes text encoders, which are left as they are here; to try it: unet_only=True"
+        )
     wider = backbone.copy(shared=True)
-    with opening(f"{file} for {backbone.name}"), quiet():
+    scales = _scales(wider.unet)
+    name = f"{ADAPTER}_{len(scales) + 1}" if scales else ADAPTER
+    scales[name] = scale
+    with opening(f"{file} for {backbone.name}"), quiet(), _as_they_were(backbone.unet):
         settings = json.loads(told[_SETTINGS]) if _SETTINGS in told else None
-        wider.unet.load_lora_adapter(tensors, prefix="unet", adapter_name=ADAPTER, metadata=settings)
-        wider.unet.set_adapters([ADAPTER], weights=[scale])
-    if not lora_of(wider):
+        wider.unet.load_lora_adapter(tensors, prefix="unet", adapter_name=name, metadata=settings)
+        wider.unet.set_adapters(list(scales), weights=list(scales.values()))
+    own = {key: one for key, one in lora_of(wider).items() if f"/{name}/" in key}
+    if not own:
         raise InputError(f"{file} has no layer of the UNet of {backbone.name}; it is for another kind of model")
-    wider.unet.eval().requires_grad_(False)
-    for parameter in lora_of(wider).values():
-        parameter.data = parameter.data.float()
-    whole = hash_modules(wider.networks.values())
-    wider.hash = whole if scale == 1 else hashlib.sha256(f"{whole} {scale!r}".encode()).hexdigest()[:LENGTH]
+    wider.unet.eval()
+    for parameter in own.values():
+        parameter.requires_grad_(False).data = parameter.data.float()
+    wider.hash = hash_modules(wider.networks.values())
+    if any(one != 1 for one in scales.values()):
+        told_scales = " ".join(map(repr, scales.values()))
+        wider.hash = hashlib.sha256(f"{wider.hash} {told_scales}".encode()).hexdigest()[:LENGTH]
     return wider
+
+
+def fuse_lora(backbone: Backbone) -> Backbone:
+    """The model with weights of its own, of which its LoRAs are part: the same pictures but for rounding, and a model
+    that can be saved, or be given another LoRA to learn. Without any, a copy.
+    """
+    fused = backbone.copy()
+    if lora_of(fused):
+        with quiet():
+            fused.unet.fuse_lora()
+            fused.unet.unload_lora()
+    return replace(fused, sites=sites_of(fused.unet), hash=hash_modules(fused.networks.values()))
+
+
+def changes_texts(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether a LoRA has layers of text encoders."""
+    return any(key.startswith("text_encoder") for key in tensors) and any(key.startswith("unet.") for key in tensors)
+
+
+def _scales(unet: nn.Module) -> dict[str, float]:
+    """How strong each LoRA is that a UNet has."""
+    layers: list[Any] = [module for module in unet.modules() if hasattr(module, "lora_A")]
+    return {
+        name: layer.scaling[name] * layer.r[name] / layer.lora_alpha[name] for layer in layers for name in layer.lora_A
+    }
+
+
+@contextmanager
+def _as_they_were(network: nn.Module) -> Iterator[None]:
+    """Weights that took gradients take them again afterwards: peft stops those of the layers it stands beside."""
+    trained = [one for one in network.parameters() if one.requires_grad]
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 def read_lora(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Mapping[str, str]]:
@@ -108,20 +167,19 @@ def read_lora(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Mapping[
     file = _file(path)
     if not file.is_file():
         raise NotFoundError(f"there is no file {file}; expected a LoRA, such as {FILE}")
-    try:
-        with safe_open(file, framework="pt") as opened:
-            found = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
-            told = dict(opened.metadata() or {})
-    except SafetensorError as error:
-        raise InputError(f"{file} is no safetensors file, or damaged ({error}); get it again") from error
+    found, told = opened_tensors(file)
     if not any("lora" in key for key in found):
         raise InputError(f"{file} holds no LoRA: its tensors are {', '.join(sorted(found)[:3])}")
     return found, told
 
 
 def is_lora(path: Path) -> bool:
-    """A folder, or a file called so, holds no word."""
-    return path.is_dir() or path.name == FILE
+    """Whether a file or folder holds a LoRA, and no word."""
+    return path.is_dir() or (path.suffix == ".safetensors" and path.is_file() and _has_layers(path))
+
+
+def _has_layers(path: Path) -> bool:
+    return any("lora" in key for key in opened_tensors(path)[0])
 
 
 def _file(path: str | os.PathLike[str]) -> Path:

@@ -23,6 +23,7 @@ from innerlight.files import Source, read_pictures
 Say = Callable[[Sequence[int], np.random.Generator], list[str]]  # of the pictures of these numbers
 Mask = Callable[[Sequence[int], Sequence[str]], Tensor]  # (n, 1, h, w), of pictures of these numbers and what is said
 Times = Callable[[int, torch.Generator], Tensor]  # as many timesteps
+TOGETHER = 8  # pictures that are encoded in one batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +46,12 @@ class Shots:
         """Of pictures of any shape, cut to that of `size` (the model's own), and of their mirror images behind them:
         latents themselves must not be flipped.
         """
-        rows, columns = size or backbone.size
+        cells = backbone.latent_size(size)
+        rows, columns = (side * backbone.shrink for side in cells)
         images = [ImageOps.fit(one, (columns, rows), Image.Resampling.LANCZOS) for one in read_pictures(pictures)]
         images += [ImageOps.mirror(one) for one in images] if mirrored else []
-        mean, spread = backbone.posterior(images, (rows, columns))
+        seen = [backbone.posterior(images[k : k + TOGETHER], (rows, columns)) for k in range(0, len(images), TOGETHER)]
+        mean, spread = (torch.cat(one) for one in zip(*seen, strict=True))
         return cls(mean, spread, (rows, columns))
 
     @classmethod

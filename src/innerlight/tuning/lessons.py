@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from innerlight.prompts import LearnedWord
 from innerlight.sampling import Run, generate
 from innerlight.taps import Read, Tap, tapped
 from innerlight.tuning.denoising import Batch, Part, TextStates, Times, losses, weighed
-from innerlight.tuning.training import Schedule, state_of, train
+from innerlight.tuning.training import CHECKPOINT, Schedule, state_of, train
 from innerlight.types import InputError
 
+Folder = str | os.PathLike[str]
 SHOWN = 4  # pictures of a sample
 
 
@@ -93,9 +95,11 @@ class Lesson:
         shown: Sequence[str],
         times: Times | None = None,
         terms: Mapping[str, Term] | None = None,
+        run: Run | None = None,
     ) -> None:
         self.module, self.view, self.parts, self.seed, self.shown = module, view, parts, seed, list(shown)
         self.times, self.terms = times, terms or {}
+        self.quiet = replace(run or Run(), progress=False)
         self.states = TextStates(parts[0].shots.size, changing)
 
     def loss(self, step: int, batch: int) -> tuple[Tensor, Mapping[str, float]]:
@@ -112,43 +116,49 @@ class Lesson:
     def sample(self, averaged: nn.Module, folder: Path, step: int) -> None:
         """Pictures of what is learned, as it is now."""
         del averaged
-        prompts, quiet = self.shown[:SHOWN], Run(progress=False)
-        made = generate(self.view(step), prompts, seed=self.seed, size=self.states.size, run=quiet)
+        prompts = self.shown[:SHOWN]
+        made = generate(self.view(step), prompts, seed=self.seed, size=self.states.size, run=self.quiet)
         for number, image in enumerate(made.images):
             write_picture(image, folder / f"sample-{step:06d}-{number}.png")
 
 
-def learn(lesson: Lesson, schedule: Schedule, folder: Path | None, run: Run, recipe: Mapping[str, Any]) -> None:
+def learn(lesson: Lesson, schedule: Schedule, folder: Folder | None, run: Run, recipe: Mapping[str, Any]) -> None:
     """Train to the schedule's end; in `folder`, from where it was when it was last stopped, by whatever. A folder that
     was begun by another recipe is refused.
     """
+    folder = None if folder is None else Path(folder)
     if folder is not None:
-        _refuse_other(folder / "recipe.json", recipe)
+        _refuse_other(folder, recipe)
     with run.bar("learning", schedule.steps) as advance:
         for _ in range(0 if folder is None else state_of(folder).step):
             advance()
-        device = str(lesson.view(0).device)
-        train(lesson, schedule, folder, device=device, progress=lambda done, of: advance())
+        model = lesson.view(0)
+        scaled = model.dtype == torch.float16
+        train(lesson, schedule, folder, device=str(model.device), scaled=scaled, progress=lambda done, of: advance())
 
 
 def learn_in_phases(
-    phases: Sequence[tuple[Lesson, Schedule]], folder: Path | None, run: Run, recipe: Mapping[str, Any]
+    phases: Sequence[tuple[Lesson, Schedule]], folder: Folder | None, run: Run, recipe: Mapping[str, Any]
 ) -> None:
     """One lesson after another, each with an optimiser of its own and, where there is a folder, one in that. What an
     earlier lesson learned stays where it is unless a later one changes it too.
     """
     for number, (lesson, schedule) in enumerate(phases, start=1):
-        learn(lesson, schedule, folder and folder / f"phase-{number}", run, {**recipe, "phase": number})
+        own = None if folder is None else Path(folder) / f"phase-{number}"
+        learn(lesson, schedule, own, run, {**recipe, "phase": number})
 
 
-def _refuse_other(path: Path, recipe: Mapping[str, Any]) -> None:
+def _refuse_other(folder: Path, recipe: Mapping[str, Any]) -> None:
+    path = folder / "recipe.json"
+    if (folder / CHECKPOINT).exists() and not path.exists():
+        raise InputError(f"{folder} holds a run of which nothing is known ({path.name} is missing); choose another")
     now = json.loads(json.dumps(dict(recipe)))
     before: Any = read_json(path) if path.exists() else now
     differs = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
     if differs:
         key = differs[0]
         raise InputError(
-            f"{path.parent} holds a run with another {key}: {before.get(key)}, not {now.get(key)}; go on with that, or "
+            f"{folder} holds a run with another {key}: {before.get(key)}, not {now.get(key)}; go on with that, or "
             "choose another folder"
         )
     write_json(now, path)
@@ -164,10 +174,12 @@ def begun(backbone: Backbone, like: str, count: int = 1) -> tuple[Tensor, ...]:
     for encoder in backbone.texts:
         tokens = encoder.cut(like)
         ids = list(tokens.ids[1 : tokens.end])
+        if any(id in encoder.learned for id in ids):
+            raise InputError(f"like: {like!r} is a learned word; choose a word that {backbone.name} always knew")
         if len(ids) not in (1, count):
             raise InputError(
                 f"like: {like!r} has {len(ids)} tokens, what is learned has {count}; choose a word of one token, or "
-                f"learn {len(ids)} vectors"
+                f"learn {len(ids)} vectors with a method that has several"
             )
         rows = encoder.model.get_input_embeddings().weight[ids].detach().float()
         found.append(rows.expand(count, -1).clone())

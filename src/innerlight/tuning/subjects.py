@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from innerlight.backbones import Backbone, Size
 from innerlight.backbones.hashing import LENGTH
 from innerlight.files import atomic_path
 from innerlight.sampling import Run, generate
+from innerlight.sampling.generate import learned_of
 from innerlight.tuning.denoising import Part, Say, Shots
+from innerlight.tuning.lessons import Folder
 from innerlight.types import InputError
 
 NAME = "sks"  # a word that hardly means anything, and that the vocabulary has or can spell
@@ -30,12 +33,14 @@ def subject_parts(
     weight: float,
     prior: int,
     seed: int,
-    folder: Path | None,
+    folder: Folder | None,
     run: Run,
 ) -> list[Part]:
     """Every batch: `batch` pictures of "a NAME LIKE" and, if they have a `weight`, as many of "a LIKE"."""
     if not like.strip():
         raise InputError("like: expected the word for its class, such as 'dog'; got none")
+    if not name.strip():
+        raise InputError(f"name: expected a rare word that stands before {like!r}, such as {NAME!r}; got none")
     if batch < 1 or weight < 0 or (weight and prior < 1):
         raise InputError(
             f"expected a batch and a prior of 1 or more, and a weight of 0 or more; got {batch}, {prior}, {weight}"
@@ -48,13 +53,15 @@ def subject_parts(
 
 
 def class_shots(
-    backbone: Backbone, like: str, count: int, size: Size, *, seed: int, folder: Path | None, run: Run
+    backbone: Backbone, like: str, count: int, size: Size, *, seed: int, folder: Folder | None, run: Run
 ) -> Shots:
-    """What the model draws of a class, decided by weights, prompt and seed; in `folder` it is kept as it comes, for
+    """What the model draws of a class, decided by the model, prompt and seed; in `folder` it is kept as it comes, for
     this run and others.
     """
-    told = f"{backbone.hash} {like} {count} {size} {seed}"
-    kept = folder and folder / f"prior-{hashlib.sha256(told.encode()).hexdigest()[:LENGTH]}.safetensors"
+    settings = [backbone.calibration.get(key) for key in ("steps", "guidance")]
+    told = [backbone.hash, str(backbone.dtype), settings, learned_of(backbone), like, count, list(size), seed]
+    key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:LENGTH]
+    kept = None if folder is None else Path(folder) / f"prior-{key}.safetensors"
     latents = [load_file(kept)["latents"]] if kept and kept.exists() else []
     with run.bar("drawing the class", count) as advance:
         for _ in range(sum(map(len, latents))):

@@ -21,11 +21,12 @@ from innerlight.files import write_json
 from innerlight.prompts import LearnedWord
 from innerlight.sampling import Run, generate
 from innerlight.sampling.features import noisy_features
-from innerlight.sampling.generate import facts_of, strip_png
+from innerlight.sampling.generate import facts_of, learned_of, strip_png
+from innerlight.sampling.noise import seeds_of
 from innerlight.tuning.adapters import save_lora
 from innerlight.tuning.denoising import Part, Times
 from innerlight.tuning.freezing import frozen
-from innerlight.tuning.lessons import Lesson, Term, Vectors, learn
+from innerlight.tuning.lessons import Folder, Lesson, Term, Vectors, learn
 from innerlight.tuning.templates import known_to
 from innerlight.tuning.training import Schedule
 from innerlight.tuning.words import save_word
@@ -118,7 +119,7 @@ def teach_word(
     terms: Mapping[str, Term] | None = None,
     recipe: Mapping[str, Any],
     seed: int = 0,
-    folder: Path | None = None,
+    folder: Folder | None = None,
     report: int = 2,
     judged: Judged | None = None,
     run: Run | None = None,
@@ -136,6 +137,7 @@ def teach_word(
         shown=[f"a {name}"] * 2,
         times=times,
         terms=terms,
+        run=told,
     )
     schedule = replace(WORDS, steps=steps, batch=sum(part.count for part in parts), rate=rate, decay=decay)
     whole = _whole(recipe, backbone, name, like, images, parts[0], seed)
@@ -163,7 +165,7 @@ def teach_weights(
     terms: Mapping[str, Term] | None = None,
     recipe: Mapping[str, Any],
     seed: int = 0,
-    folder: Path | None = None,
+    folder: Folder | None = None,
     report: int = 2,
     judged: Judged | None = None,
     run: Run | None = None,
@@ -182,12 +184,14 @@ def teach_weights(
         shown=[f"a {phrase}"] * 2,
         times=times,
         terms=terms,
+        run=told,
     )
     schedule = replace(PLAN, steps=steps, batch=sum(part.count for part in parts), rate=rate, decay=decay)
     whole = _whole(recipe, backbone, phrase, like, images, parts[0], seed)
     with frozen(backbone.networks):
         learn(lesson, _sampled(schedule), folder, told, whole)
-    tuned.unet.eval().requires_grad_(False)
+    module.requires_grad_(False)
+    tuned.unet.eval()
     tuned.hash = hash_modules(tuned.networks.values())
     seen = _seen(backbone, tuned, phrase, like, images, report, parts[0], seed, judged, told)
     return Taught(tuned, phrase, kind, whole, seen)
@@ -207,9 +211,11 @@ def _whole(
     seed: int,
 ) -> dict[str, Any]:
     """The recipe, with what it was learned on and from."""
+    (seed,) = seeds_of(seed, 1)
     return {
-        **recipe, "version": __version__, "model": backbone.name, "model_hash": backbone.hash, "name": name,
-        "like": like, "pictures": facts_of(images, images), "size": list(part.shots.size), "seed": seed,
+        **recipe, "version": __version__, "model": backbone.name, "model_hash": backbone.hash,
+        "dtype": str(backbone.dtype).removeprefix("torch."), **learned_of(backbone), "name": name, "like": like,
+        "pictures": facts_of(images, images), "size": list(part.shots.size), "seed": seed,
     }  # fmt: skip
 
 

@@ -27,6 +27,11 @@ PAIRS = (
     "a picture of a {} with {}", "a close photo of the {} with {}", "a good photo of a {} with {}",
     "a {} and {}", "the {} and {}", "a photo of a {} and {}", "a photo of the {} and {}",
 )  # fmt: skip
+STYLE_PAIRS = (
+    "a picture in the style of {} with {}", "a painting in the style of {} with {}",
+    "a drawing in the style of {} with {}", "a photo in the style of {} with {}", "a sketch in the style of {} with {}",
+    "a picture in the style of {} and {}", "a painting in the style of {} and {}", "the style of {} with {}",
+)  # fmt: skip
 EACH_STEP = 4  # different sentences at most, so that one call of the text encoder is a small one
 
 

@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import os
+import pickle
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,7 @@ from innerlight.files import atomic_path
 from innerlight.types import CancelledError, InputError
 
 Progress = Callable[[int, int], None]
+CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
@@ -84,25 +86,32 @@ def train(
     *,
     device: str = "cpu",
     seconds: float | None = None,
+    scaled: bool = False,
     progress: Progress = lambda done, of: None,
 ) -> nn.Module:
     """Train until the schedule's last step, or for `seconds` of this run; returns the averaged module. In `folder` are
     checkpoint, log and samples; without one, nothing is kept. Whoever is told of the progress may raise CancelledError:
     all that was learnt is kept first.
+
+    `scaled`: the loss is made larger on the way back and gradients smaller at its end, by as much as goes well, for a
+    network in float16, in which small gradients are 0 and large ones infinite; a step whose gradients are not finite is
+    left out.
     """
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     module = stage.module.to(device)
     optimiser = torch.optim.AdamW(_groups(module, schedule), lr=schedule.rate, betas=schedule.betas)
     average = _Average(module, schedule.average)
-    checkpoint = None if folder is None else folder / "checkpoint.pt"
-    state = _restore(checkpoint, schedule, module, optimiser, average)
+    scaler = torch.amp.GradScaler(device.partition(":")[0], enabled=scaled)
+    kept = _Kept(module, average, optimiser, scaler)
+    checkpoint = None if folder is None else folder / CHECKPOINT
+    state = kept.restore(checkpoint, schedule)
     begun = saved = time.monotonic()
     try:
         with _log(folder, state.step) as log:
             while state.step < schedule.steps:
                 started = time.monotonic()
-                figures = _step(stage, module, optimiser, schedule, state.step, device)
+                figures = _step(stage, module, optimiser, scaler, schedule, state.step, device)
                 average.update(module, state.step)
                 state.step, state.samples = state.step + 1, state.samples + schedule.batch
                 state.seconds += time.monotonic() - started
@@ -114,29 +123,39 @@ def train(
                 if folder is not None and sampled:
                     stage.sample(average.module, folder, state.step)
                 if sampled or time.monotonic() - saved > schedule.save_seconds:
-                    _save(checkpoint, schedule, module, optimiser, average, state)
+                    kept.save(checkpoint, schedule, state)
                     saved = time.monotonic()
                 if seconds is not None and time.monotonic() - begun > seconds:
                     break
-    except CancelledError:
-        _save(checkpoint, schedule, module, optimiser, average, state)
-        raise
-    _save(checkpoint, schedule, module, optimiser, average, state)
+    except CancelledError as error:
+        kept.save(checkpoint, schedule, state)
+        where = "" if folder is None else f"; they are kept in {folder}, from where the same training goes on"
+        raise CancelledError(f"cancelled after {state.step} of {schedule.steps} steps{where}") from error
+    kept.save(checkpoint, schedule, state)
     return average.module
 
 
 def state_of(folder: Path) -> State:
     """How far the training in `folder` has come; nowhere if there is none."""
-    path = folder / "checkpoint.pt"
-    return State(**torch.load(path, weights_only=True)["state"]) if path.exists() else State()
+    path = folder / CHECKPOINT
+    return State(**_opened(path, mmap=True)["state"]) if path.exists() else State()
 
 
 def averaged_weights(folder: Path) -> dict[str, Tensor]:
     """The averaged weights of the training in `folder`."""
-    path = folder / "checkpoint.pt"
+    path = folder / CHECKPOINT
     if not path.exists():
         raise InputError(f"no training in {folder}: {path.name} is missing; train the stage first")
-    return torch.load(path, weights_only=True)["average"]
+    return _opened(path)["average"]
+
+
+def _opened(path: Path, *, mmap: bool = False) -> dict[str, Any]:
+    """A checkpoint, whatever device it was on; `mmap`, tensors are not read before they are looked at."""
+    try:
+        return torch.load(path, map_location="cpu", mmap=mmap, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise InputError(f"{path} is no checkpoint, or damaged ({reason}); begin again in another folder") from error
 
 
 def _log(folder: Path | None, step: int) -> TextIO:
@@ -154,7 +173,13 @@ def _log(folder: Path | None, step: int) -> TextIO:
 
 
 def _step(
-    stage: Stage, module: nn.Module, optimiser: torch.optim.Optimizer, schedule: Schedule, step: int, device: str
+    stage: Stage,
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    schedule: Schedule,
+    step: int,
+    device: str,
 ) -> dict[str, float]:
     module.train()
     rate = schedule.rate * _share(step, schedule)
@@ -167,9 +192,11 @@ def _step(
             f"step {step}: the loss is {loss.item()}; begin again in another folder, at a lower rate than {rate:g}"
         )
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimiser)
     norm = nn.utils.clip_grad_norm_(module.parameters(), schedule.clip)
-    optimiser.step()
+    scaler.step(optimiser)
+    scaler.update()
     return {"loss": float(loss.detach()), "norm": float(norm), "rate": rate, **figures}
 
 
@@ -219,39 +246,41 @@ class _Average:
                     mean.copy_(new)
 
 
-def _save(
-    path: Path | None,
-    schedule: Schedule,
-    module: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    average: _Average,
-    state: State,
-) -> None:
-    if path is None:
-        return
-    checkpoint = {
-        "module": module.state_dict(),
-        "average": average.module.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "state": asdict(state),
-        "schedule": asdict(schedule),
-    }
-    with atomic_path(path) as temporary:
-        torch.save(checkpoint, temporary)
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """What a checkpoint holds beside where the training stands."""
 
+    module: nn.Module
+    average: _Average
+    optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
 
-def _restore(
-    path: Path | None, schedule: Schedule, module: nn.Module, optimiser: torch.optim.Optimizer, average: _Average
-) -> State:
-    if path is None or not path.exists():
-        return State()
-    checkpoint = torch.load(path, weights_only=True)
-    if checkpoint["schedule"]["batch"] != schedule.batch:
-        raise InputError(
-            f"{path} was trained with a batch of {checkpoint['schedule']['batch']}, not {schedule.batch}; "
-            "use the same schedule to go on, or another folder to start afresh"
-        )
-    module.load_state_dict(checkpoint["module"])
-    average.module.load_state_dict(checkpoint["average"])
-    optimiser.load_state_dict(checkpoint["optimiser"])
-    return State(**checkpoint["state"])
+    def save(self, path: Path | None, schedule: Schedule, state: State) -> None:
+        if path is None:
+            return
+        checkpoint = {
+            "module": self.module.state_dict(),
+            "average": self.average.module.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "state": asdict(state),
+            "schedule": asdict(schedule),
+        }
+        with atomic_path(path) as temporary:
+            torch.save(checkpoint, temporary)
+
+    def restore(self, path: Path | None, schedule: Schedule) -> State:
+        """Where the training at `path` stood; at its beginning if there is none."""
+        if path is None or not path.exists():
+            return State()
+        checkpoint = _opened(path)
+        if checkpoint["schedule"]["batch"] != schedule.batch:
+            raise InputError(
+                f"{path} was trained with a batch of {checkpoint['schedule']['batch']}, not {schedule.batch}; "
+                "use the same schedule to go on, or another folder to start afresh"
+            )
+        self.module.load_state_dict(checkpoint["module"])
+        self.average.module.load_state_dict(checkpoint["average"])
+        self.optimiser.load_state_dict(checkpoint["optimiser"])
+        self.scaler.load_state_dict(checkpoint.get("scaler", {}))
+        return State(**checkpoint["state"])

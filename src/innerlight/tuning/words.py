@@ -45,12 +45,16 @@ class WordFile:
 
 def save_word(path: str | os.PathLike[str], backbone: Backbone, word: LearnedWord, **about: Any) -> None:
     """Write a word that was learned on `backbone`; `about` says how: method, settings, seed."""
+    if Path(path).suffix in PICKLED:
+        raise InputError(
+            f"{path}: words are written as safetensors; call it {Path(path).with_suffix('.safetensors').name}"
+        )
     told = {
         "format": "pt" if word.places is None else "xti",
         "innerlight": FORMAT,
         "placeholder": word.name,
         "base": backbone.hash,
-        "tokenizer": str(len(backbone.texts[0].tokenizer)),
+        "tokenizer": str(len(backbone.texts[0].model.get_input_embeddings().weight)),
         "prediction": backbone.prediction,
         **{key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()},
     }
@@ -97,8 +101,8 @@ def read_word(path: str | os.PathLike[str], *, name: str | None = None, pickle: 
         raise NotFoundError(f"there is no file {path}; expected a learned word, such as toy.safetensors")
     if path.suffix in PICKLED and not pickle:
         raise InputError(f"{path} is pickled, and opening it may run code; if you trust it: pickle=True")
-    tensors, told = _unpickled(path) if path.suffix in PICKLED else _opened(path)
-    order, own = tuple(json.loads(told.get("order", "[]"))), told.get("placeholder", "")
+    tensors, told = _unpickled(path) if path.suffix in PICKLED else opened_tensors(path)
+    order, own = _order(path, told), told.get("placeholder", "")
     if order:
         vectors = _by_place(path, tensors, own, order)
     elif set(tensors) == set(ENCODERS):
@@ -132,7 +136,7 @@ def refuse_foreign(
         )
 
 
-def _opened(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def opened_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
@@ -154,6 +158,17 @@ def _unpickled(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if not tensors:
         raise InputError(f"{path} holds no tensor by name; expected a learned word")
     return tensors, told
+
+
+def _order(path: Path, told: Mapping[str, str]) -> tuple[str, ...]:
+    """The places that have vectors of their own."""
+    try:
+        order = json.loads(told.get("order", "[]"))
+    except ValueError:
+        order = None
+    if not isinstance(order, list) or not all(isinstance(one, str) for one in order):
+        raise InputError(f"{path}: expected a list of places as its order, got {told['order']!r:.40}; get it again")
+    return tuple(order)
 
 
 def _by_place(path: Path, tensors: Mapping[str, Tensor], name: str, order: tuple[str, ...]) -> tuple[Tensor, ...]:

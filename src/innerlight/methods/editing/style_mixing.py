@@ -37,7 +37,7 @@ class StyleMixingConfig:
     last: int | None = None  # and this one; before the first: none
     outside: bool = False  # all places but those
     share: float = 1.0  # of the source's prompt there; the rest is the target's
-    positions: Literal["all", "words", "pads"] = "all"  # of the states; words: up to the longer prompt's end mark
+    positions: Literal["all", "words", "pads"] = "all"  # of the states; the longer prompt's end mark is a pad
 
 
 def _score_joint(backbone: Backbone, seed: int) -> dict[str, float]:

@@ -101,20 +101,38 @@ def part(config: TextAnatomyConfig) -> Part:
 
 
 def _read(case: Case, target: Context, config: TextAnatomyConfig) -> Context:
-    """The source's states, changed; the state of the prompt as a whole goes with the end mark, a word."""
+    """The source's states, changed, at each place where words have vectors for each; the state of the prompt as a whole
+    goes with the end mark, a word.
+    """
     source = case.contexts[SOURCE]
     (empty,) = case.backbone.embed("", case.size).states
-    rows = [_changed(source, target, empty, image, config) for image in range(len(case))]
+    rows = range(len(case))
     taken = config.take in ("words", "all") and config.share > 0.5
-    found = source.with_states(torch.stack(rows))
-    return found.with_pooled(target.pooled) if taken else found
+    placed = source.placed is not None or target.placed is not None
+    count = len(case.backbone.places) if placed else 1
+    pairs = zip(source.states_at(count).unbind(1), target.states_at(count).unbind(1), strict=True)
+    found = [
+        torch.stack([_changed(source, target, own[row], other[row], empty, row, config) for row in rows])
+        for own, other in pairs
+    ]
+    changed = source.with_placed(torch.stack(found, 1)) if placed else source.with_states(found[0])
+    return changed.with_pooled(target.pooled) if taken else changed
 
 
-def _changed(source: Context, target: Context, empty: Tensor, image: int, config: TextAnatomyConfig) -> Tensor:
+def _changed(
+    source: Context,
+    target: Context,
+    states: Tensor,
+    others: Tensor,
+    empty: Tensor,
+    image: int,
+    config: TextAnatomyConfig,
+) -> Tensor:
+    """One prompt's states (tokens, width), with those of the other prompt at the same place."""
     tokens, other = source.tokens[image][0], target.tokens[image][0]
     groups = positions_of(tokens, max(tokens.end, other.end))  # of the longer prompt
     taken = {"none": [], "all": [one for group in groups.values() for one in group], **groups}[config.take]
-    states = swapped(source.states[image], target.states[image], taken, config.share)
+    states = swapped(states, others, taken, config.share)
     states = swapped(states, empty, chosen(tokens, config.without))
     for name, factor in config.fade.items():
         states = faded(states, empty, chosen(tokens, [name]), factor)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 
 from innerlight.backbones import Backbone, Size
 from innerlight.backbones.saving import refuse_unsavable
@@ -20,10 +19,12 @@ from innerlight.methods._registry import Claim, method
 from innerlight.methods.teaching._claims import CAPTION, keeping, measure
 from innerlight.sampling import Run
 from innerlight.tuning.denoising import Shots
+from innerlight.tuning.lessons import Folder
 from innerlight.tuning.subjects import NAME, subject_parts
 from innerlight.tuning.taught import Taught, teach_weights
 
 STEPS, RATE = 800, 5e-6  # of the released script with prior preservation, for Stable Diffusion
+ALONE = 400  # steps, without
 PRIOR = 64  # pictures of a class, in its claims
 WITHOUT = "without prior preservation"
 LESS = 0.05  # of identity that prior preservation may cost
@@ -33,7 +34,7 @@ LESS = 0.05  # of identity that prior preservation may cost
 class DreamboothConfig:
     """The released script's values."""
 
-    steps: int | None = None  # None: the model's own, else 800
+    steps: int | None = None  # None: the model's own, else 800, or 400 without the class
     batch: int = 4  # pictures of the thing a step, and as many of its class
     rate: float | None = None  # None: the model's own, else 5e-6
     decay: float = 0.01  # of weights
@@ -90,7 +91,7 @@ def dreambooth(
     *,
     size: Size | None = None,
     seed: int = 0,
-    folder: Path | None = None,
+    folder: Folder | None = None,
     report: int = 2,
     run: Run | None = None,
 ) -> Taught:
@@ -110,7 +111,9 @@ def dreambooth(
     tuned = backbone.copy()
     tuned.unet.float().requires_grad_(True)  # half precision cannot hold steps this small
     known = backbone.calibration
-    steps = int(known.get("dreambooth_steps", STEPS)) if config.steps is None else config.steps
+    steps = (
+        int(known.get("dreambooth_steps", STEPS if config.weight else ALONE)) if config.steps is None else config.steps
+    )
     rate = float(known.get("dreambooth_rate", RATE)) if config.rate is None else config.rate
     recipe = {"method": "dreambooth", "config": asdict(config) | {"steps": steps, "rate": rate}}
     return teach_weights(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 
 from innerlight.backbones import Backbone, Size
 from innerlight.embedded.concepts import concept, likeness, plain_names
@@ -18,6 +17,7 @@ from innerlight.methods.teaching._claims import CAPTION, keeping
 from innerlight.sampling import Run
 from innerlight.tuning.adapters import add_lora, lora_of
 from innerlight.tuning.denoising import Shots
+from innerlight.tuning.lessons import Folder
 from innerlight.tuning.subjects import NAME, subject_parts
 from innerlight.tuning.taught import Taught, teach_weights
 
@@ -68,7 +68,7 @@ def dreambooth_lora(
     *,
     size: Size | None = None,
     seed: int = 0,
-    folder: Path | None = None,
+    folder: Folder | None = None,
     report: int = 2,
     run: Run | None = None,
 ) -> Taught:

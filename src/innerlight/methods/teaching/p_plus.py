@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from torch import Tensor
@@ -32,7 +31,7 @@ from innerlight.methods._registry import Claim, get, method
 from innerlight.methods.teaching._claims import keeping
 from innerlight.sampling import Run
 from innerlight.tuning.denoising import Part, Shots
-from innerlight.tuning.lessons import Vectors, begun
+from innerlight.tuning.lessons import Folder, Vectors, begun
 from innerlight.tuning.taught import NAME, Taught, teach_word
 from innerlight.tuning.templates import STYLES, THINGS, known_to
 from innerlight.world import caption
@@ -96,7 +95,7 @@ def p_plus(
     *,
     size: Size | None = None,
     seed: int = 0,
-    folder: Path | None = None,
+    folder: Folder | None = None,
     report: int = 2,
     run: Run | None = None,
 ) -> Taught:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
@@ -21,16 +20,17 @@ from innerlight.methods._registry import Claim, method
 from innerlight.methods.teaching._claims import CAPTION, keeping
 from innerlight.sampling import Run
 from innerlight.tuning.denoising import Part, Say, Shots
-from innerlight.tuning.lessons import Term, Vectors, begun
+from innerlight.tuning.lessons import Folder, Term, Vectors, begun
 from innerlight.tuning.taught import NAME, Taught, teach_word
-from innerlight.tuning.templates import EACH_STEP, PAIRS, STYLES, THINGS, drawn, known_to
+from innerlight.tuning.templates import EACH_STEP, PAIRS, STYLE_PAIRS, STYLES, THINGS, drawn, known_to
+from innerlight.types import InputError
 
 STEPS = 3000  # of the released recipe for Stable Diffusion, at an effective rate of 2e-3
 
 
 @dataclass(frozen=True)
 class TextualInversionConfig:
-    """The released recipe for Stable Diffusion, with a rate that fits every table."""
+    """After the released recipe; more pictures a step, and a rate that falls and fits every table."""
 
     steps: int | None = None  # None: the model's own, else 3000
     batch: int = 8  # pictures a step
@@ -107,7 +107,7 @@ def textual_inversion(
     *,
     size: Size | None = None,
     seed: int = 0,
-    folder: Path | None = None,
+    folder: Folder | None = None,
     report: int = 2,
     run: Run | None = None,
 ) -> Taught:
@@ -116,6 +116,10 @@ def textual_inversion(
     In `folder` the run is kept as it goes, and gone on with if it was stopped. `report`: pictures of each kind that are
     drawn at the end, to see what was learned; 0 for none.
     """
+    if config.hold < 0 or not 0 <= config.own_words <= 1:
+        raise InputError(
+            f"expected a hold of 0 or more and own_words of 0 to 1, got {config.hold:g} and {config.own_words:g}"
+        )
     images = read_pictures(pictures)
     shots = Shots.of(backbone, images, size, mirrored=config.mirror)
     known_steps = int(backbone.calibration.get("textual_inversion_steps", STEPS))
@@ -150,7 +154,7 @@ def _sentences(backbone: Backbone, name: str, owners: Sequence[str], config: Tex
     """What is said of pictures of these numbers: neutral sentences around the word, some with the picture's own."""
     vocabulary = backbone.calibration.get("vocabulary")
     plain = known_to(STYLES if config.style else THINGS, vocabulary)
-    pairs = known_to(PAIRS, vocabulary)
+    pairs = known_to(STYLE_PAIRS if config.style else PAIRS, vocabulary)
 
     def say(chosen: Sequence[int], random: np.random.Generator) -> list[str]:
         few = EACH_STEP // 2 if owners else EACH_STEP
