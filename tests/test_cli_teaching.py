@@ -9,9 +9,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
+from innerlight.tuning.adapters import read_lora
 from innerlight.tuning.training import state_of
 from innerlight.tuning.words import open_word
 from innerlight.world import render, sample
@@ -162,3 +166,25 @@ def test_a_lora_is_drawn_with_from_a_file_of_any_name_and_beside_another(run: Li
     assert code == 0
     assert len(err.splitlines()) == 1, "the second was learned on the model without the first, and this is said"
     assert Image.open("one.png").tobytes() != Image.open("two.png").tobytes()
+
+
+def test_a_lora_of_another_trainer_is_opened_with_the_model(run: Line, shots: list[str], model: str):
+    assert run("teach", *shots, "--method", "dreambooth-lora", *WEIGHTS, "-m", model, "-o", "out")[0] == 0
+    tensors, _ = read_lora("out/sks-car")
+    ends = {"lora_A.weight": "lora_down.weight", "lora_B.weight": "lora_up.weight"}
+    renamed = {}
+    for key, one in tensors.items():
+        layer, end = key.removeprefix("unet.").split(".lora_")
+        renamed[f"lora_unet_{layer.replace('.', '_')}.{ends[f'lora_{end}']}"] = one
+        renamed[f"lora_unet_{layer.replace('.', '_')}.alpha"] = torch.tensor(4.0)  # the rank
+    save_file(renamed, "other.safetensors")
+    drawn = ("a sks car", "-m", model, "--size", "64", "--steps", "2")
+    for learned, name in (
+        ((), "none.png"),
+        (("--learned", "out/sks-car"), "own.png"),
+        (("--learned", "other.safetensors"), "other.png"),
+    ):
+        assert run("generate", *drawn, *learned, "-o", name)[::2] == (0, "")
+    none, own, other = (np.asarray(Image.open(f"{name}.png"), float) for name in ("none", "own", "other"))
+    assert np.abs(own - other).max() <= 1
+    assert np.abs(own - none).max() > 1

@@ -24,7 +24,7 @@ Precision = Annotated[str | None, typer.Option("--dtype", help="float32, float16
 Tokenizer = Annotated[Path | None, typer.Option(help="Folder of a tokenizer, for single files.")]
 Learned = Annotated[
     list[Path] | None,
-    typer.Option(help="The file of a learned word that prompts may hold, or the folder of a LoRA; several times."),
+    typer.Option(help="The file of a learned word that prompts may hold, or the file or folder of a LoRA; several times."),
 ]
 Seed = Annotated[int, typer.Option(help="Picture k has this plus k.", min=0)]
 Steps = Annotated[int | None, typer.Option(help="Left out: the model's own.")]
@@ -38,29 +38,27 @@ def opened(
 ) -> Backbone:
     """The model that the options name, which knows what was learned."""
     from innerlight.backbones import load
+    from innerlight.tuning.adapters import is_lora, of_unet_alone, read_lora
 
-    backbone = load(model, device=device, dtype=dtype, tokenizer=tokenizer)
+    loras = [path for path in learned or () if is_lora(path)]
+    others = [path for path in loras if not of_unet_alone(read_lora(path)[0])]  # diffusers opens them with the model
+    backbone = load(model, device=device, dtype=dtype, tokenizer=tokenizer, lora=others or None)
     for path in learned or ():
-        backbone = _knowing(backbone, path)
+        if path not in others:
+            backbone = _knowing(backbone, path, lora=path in loras)
     return backbone
 
 
-def _knowing(backbone: Backbone, path: Path) -> Backbone:
-    """A model with the word or the LoRA in a file; one that was learned on another model, or is only in part for what
-    can be changed here, is tried, and said to be.
-    """
-    from innerlight.tuning.adapters import changes_texts, is_lora, open_lora, read_lora
+def _knowing(backbone: Backbone, path: Path, *, lora: bool) -> Backbone:
+    """A model with the word or the LoRA in a file; one that was learned on another model is tried, and said to be."""
+    from innerlight.tuning.adapters import open_lora, read_lora
     from innerlight.tuning.words import open_word, read_word
 
-    lora = is_lora(path)
-    tensors, told = read_lora(path) if lora else ({}, read_word(path).about)
-    base = told.get("base")
+    base = read_lora(path)[1].get("base") if lora else read_word(path).about.get("base")
     if base and base != backbone.hash:
         print(f"innerlight: {path} was learned on another model and may mean something else here", file=sys.stderr)
     if lora:
-        if changes_texts(tensors):
-            print(f"innerlight: {path} also changes text encoders, which are left as they are here", file=sys.stderr)
-        return open_lora(path, backbone, other_base=True, unet_only=True)
+        return open_lora(path, backbone, other_base=True)
     return backbone.knowing(open_word(path, backbone, other_base=True))
 
 

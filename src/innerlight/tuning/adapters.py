@@ -87,11 +87,9 @@ def open_lora(
     *,
     scale: float = 1.0,
     other_base: bool = False,
-    unet_only: bool = False,
 ) -> Backbone:
     """The model with the LoRA in a file or folder, `scale` times as strong, beside those that it has already. One that
-    was learned on another model is refused (but for `other_base`), and one that also changes text encoders (but for
-    `unet_only`), for they are left as they are.
+    was learned on another model is refused (but for `other_base`), and one that is not of a UNet alone.
     """
     file = _file(path)
     tensors, told = read_lora(file)
@@ -101,9 +99,10 @@ def open_lora(
             f"{file} was learned on a model of hash {base}, not on {backbone.name} ({backbone.hash}), and may mean "
             "something else here; to try it: other_base=True"
         )
-    if changes_texts(tensors) and not unet_only:
+    if not of_unet_alone(tensors):
         raise InputError(
-            f"{file} also changes text encoders, which are left as they are here; to try it: unet_only=True"
+            f"{file} also changes text encoders, or calls its layers otherwise than diffusers does; open the model "
+            "with it: load(..., lora=...)"
         )
     wider = backbone.copy(shared=True)
     scales = _scales(wider.unet)
@@ -138,9 +137,9 @@ def fuse_lora(backbone: Backbone) -> Backbone:
     return replace(fused, sites=sites_of(fused.unet), hash=hash_modules(fused.networks.values()))
 
 
-def changes_texts(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether a LoRA has layers of text encoders."""
-    return any(key.startswith("text_encoder") for key in tensors) and any(key.startswith("unet.") for key in tensors)
+def of_unet_alone(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether a LoRA is one of a UNet, by diffusers' names, and of nothing else."""
+    return all(key.startswith("unet.") for key in tensors)
 
 
 def _scales(unet: nn.Module) -> dict[str, float]:
