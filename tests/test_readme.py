@@ -11,7 +11,7 @@ from innerlight.methods import names
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EVIDENCE = ROOT / "evidence"
-NOT_YET = {"dreambooth", "style_mixing", "text_anatomy"}  # their claims take hours; written, not measured
+NOT_YET = {"dreambooth", "text_anatomy"}  # their claims take hours; written, not measured
 
 
 def test_its_pictures_are_there():

@@ -50,6 +50,10 @@ viz.grid([image for images in drawn for image in images], prompts * 3, columns=3
 # best caption, which says all that words can say of the thing, none. To a small network that tells
 # individuals apart, they are more like the thing than those of the caption, 0.74 to 0.13.
 #
+# `open_lora` puts one LoRA beside another; `fuse_lora` makes them part of the weights, so that the
+# model can be saved as a whole. Files of other trainers, and those that also change text encoders,
+# are opened with the model: `innerlight.load(..., lora=...)`.
+#
 # All weights
 # -----------
 #

@@ -49,6 +49,11 @@ viz.grid([shots[0], *drawn.images], ["learned from", *prompts], columns=4)
 # right more places read the first prompt, from the middle outwards. On twenty pairs of captions
 # (`innerlight bench p_plus`) the class is always that of the coarse places, the colour in 0.62 and
 # the pattern in 0.53 of pictures, where 0.5 would be no preference.
+#
+# Whether two learned things meet so, the class of the one with the colour of the other, could not
+# be shown here (`innerlight bench style_mixing`): of 200 pictures of eight pairs one has both, as
+# from one prompt of two learned words, and two from the mean of both prompts. Words that hardly
+# keep a colour have none to give.
 
 source, target = "a castle on the grass", f"a {name}"
 middle, made = 4, []

@@ -24,7 +24,7 @@ Precision = Annotated[str | None, typer.Option("--dtype", help="float32, float16
 Tokenizer = Annotated[Path | None, typer.Option(help="Folder of a tokenizer, for single files.")]
 Learned = Annotated[
     list[Path] | None,
-    typer.Option(help="The file of a learned word that prompts may hold, or the file or folder of a LoRA; several times."),
+    typer.Option(help="The file of a learned word that prompts may hold, or of a LoRA, or its folder; several times."),
 ]
 Seed = Annotated[int, typer.Option(help="Picture k has this plus k.", min=0)]
 Steps = Annotated[int | None, typer.Option(help="Left out: the model's own.")]
