@@ -54,10 +54,10 @@ viz.grid(
 )
 
 # %%
-# Both halves carry something. Over 34 pairs of captions (`innerlight bench text_anatomy`) the pads of
-# the second bring its setting into 0.43 of the pictures, its words into 0.86, where the first caption
-# alone shows it in none. On larger models pads were found to lean to style and background, words to
-# what is there; that they carry more of the setting than words does not hold on this one.
+# Both halves carry something. Over 34 pairs of captions (`innerlight bench text_anatomy`) the pads
+# of the second bring its setting into 0.43 of the pictures, its words into 0.86, where the first
+# caption alone shows it in none. On larger models pads were found to lean to style and background,
+# words to what is there; that pads carry more of the setting than words does not hold on this one.
 #
 # Quieter, louder
 # ---------------

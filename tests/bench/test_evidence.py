@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from innerlight.bench.evidence import claimed, faults, measured, read_folder, read_rows, table, write_rows
+from innerlight.bench.evidence import (
+    claimed,
+    faults,
+    measured,
+    methods_table,
+    read_folder,
+    read_rows,
+    table,
+    write_rows,
+)
 from innerlight.types import InputError, NotFoundError
 
 
@@ -102,3 +111,10 @@ def test_broken_tables_are_refused(tmp_path: Path, text: str):
 def test_a_folder_without_tables_is_refused(tmp_path: Path):
     with pytest.raises(NotFoundError, match="make bench"):
         read_folder(tmp_path)
+
+
+def test_the_table_of_methods_says_what_was_measured_in_part():
+    rows = [replace(row(0.6, low=0.55, high=0.8), id="daam.iou")]
+    assert "| 1 holds |" in methods_table(rows)
+    assert "| 1 holds, on part of the scenes |" in methods_table([replace(rows[0], whole=False)])
+    assert "| `pdm` | " in methods_table(rows)

@@ -246,6 +246,8 @@ def methods_table(rows: Sequence[Row]) -> str:
         verdicts = claimed(rows, name)
         counts = [(verdicts[verdict], said) for verdict, said in _SAID.items() if verdict in verdicts]
         told = ", ".join(f"{count} {said[count > 1]}" for count, said in counts)
+        if not all(row.whole for row in rows if row.kind == "claim" and row.id.startswith(f"{name}.")):
+            told += ", on part of the scenes"
         lines.append(f"| `{name}` | {summary.rstrip('.')} | {told or 'not measured yet'} |")
     return "\n".join(lines)
 
