@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from innerlight.tuning.adapters import (
 from innerlight.types import InputError, NotFoundError
 
 PROMPT = "a red cat"
+SETTINGS = "lora_adapter_metadata"  # diffusers' key
 
 
 def drawn(backbone: Backbone) -> torch.Tensor:
@@ -153,6 +155,21 @@ def test_two_stand_beside_each_other(small: Backbone, tmp_path: Path):
             break
     assert len({one.hash, two.hash, both.hash}) == 3
     assert len({tuple(drawn(other).flatten().tolist()) for other in (small, one, two, both)}) == 4
+
+
+def test_how_strong_one_is_stays_when_another_comes(small: Backbone, tmp_path: Path):
+    save_lora(tmp_path, moved(small, rank=4), model_hash=small.hash)
+    path = tmp_path / FILE
+    settings = json.loads(read_lora(path)[1][SETTINGS])
+    rooted = json.dumps({**settings, "unet.use_rslora": True})
+    save_file(load_file(path), tmp_path / "rooted.safetensors", {**read_lora(path)[1], SETTINGS: rooted})
+    one = open_lora(tmp_path / "rooted.safetensors", small, scale=0.5)
+    both = open_lora(path, one, other_base=True)
+    scaling = [
+        next(layer.scaling["learned"] for layer in model.unet.modules() if hasattr(layer, "lora_A"))
+        for model in (one, both)
+    ]
+    assert scaling == [1.0, 1.0], "half of alpha over the root of the rank"
 
 
 def test_a_half_for_text_encoders_is_not_left_out_in_silence(small: Backbone, tmp_path: Path):

@@ -57,20 +57,15 @@ def test_an_error_inside_is_the_one_that_leaves():
 CHANGES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "all signs": torch.neg,
     "the order of rows": lambda weight: weight.flip(0),
-    "a factor of all alike": lambda weight: weight / 2,
 }
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_changes_that_cancel_in_a_sum_are_found(what: str):
-    net = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))
-    for parameter in (net[0].weight, net[1].weight):
-        before = fingerprints({"net": net})
-        with torch.no_grad():
-            parameter.copy_(CHANGES[what](parameter + torch.arange(4.0)))
-            changed = fingerprints({"net": net})
-            parameter.copy_(CHANGES[what](parameter))
-        assert len({*before.items(), *changed.items(), *fingerprints({"net": net}).items()}) >= len(before) + 2
+def test_changes_that_cancel_in_a_sum_of_bits_are_found(what: str):
+    torch.manual_seed(0)
+    net = nn.Linear(4, 4)  # of an even number of weights
+    with pytest.raises(ChangedError, match=r"1 tensors.*net\.weight"), frozen({"net": net}), torch.no_grad():
+        net.weight.copy_(CHANGES[what](net.weight))
 
 
 def test_numbers_alone_and_in_sixteen_bits_have_fingerprints():

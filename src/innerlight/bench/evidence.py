@@ -231,12 +231,15 @@ def claimed(rows: Iterable[Row], method: str) -> Counter[Verdict]:
     """How many claims of a method hold, do not, are undecided: a claim stands by the worst of its rivals."""
     order: tuple[Verdict, ...] = ("holds", "undecided", "does not hold")
     worst: dict[str, Verdict] = {}
-    for row in rows:
-        if row.kind == "claim" and row.id.startswith(f"{method}."):
-            claim = row.id.partition("_over_")[0]
-            pair: tuple[Verdict, Verdict] = (worst.get(claim, "holds"), row.verdict)
-            worst[claim] = max(pair, key=order.index)
+    for row in _claims_of(method, rows):
+        claim = row.id.partition("_over_")[0]
+        pair: tuple[Verdict, Verdict] = (worst.get(claim, "holds"), row.verdict)
+        worst[claim] = max(pair, key=order.index)
     return Counter(worst.values())
+
+
+def _claims_of(method: str, rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row.kind == "claim" and row.id.startswith(f"{method}.")]
 
 
 def methods_table(rows: Sequence[Row]) -> str:
@@ -246,7 +249,7 @@ def methods_table(rows: Sequence[Row]) -> str:
         verdicts = claimed(rows, name)
         counts = [(verdicts[verdict], said) for verdict, said in _SAID.items() if verdict in verdicts]
         told = ", ".join(f"{count} {said[count > 1]}" for count, said in counts)
-        if not all(row.whole for row in rows if row.kind == "claim" and row.id.startswith(f"{name}.")):
+        if not all(row.whole for row in _claims_of(name, rows)):
             told += ", on part of the scenes"
         lines.append(f"| `{name}` | {summary.rstrip('.')} | {told or 'not measured yet'} |")
     return "\n".join(lines)

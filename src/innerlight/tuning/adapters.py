@@ -126,8 +126,8 @@ def open_lora(
 
 
 def fuse_lora(backbone: Backbone) -> Backbone:
-    """The model with weights of its own, of which its LoRAs are part: the same pictures but for rounding, and a model
-    that can be saved, or be given another LoRA to learn. Without any, a copy.
+    """The model with weights of its own, of which its UNet's LoRAs are part: the same pictures but for rounding, and a
+    model that can be saved, or be given another LoRA to learn. Without any, a copy.
     """
     fused = backbone.copy()
     if lora_of(fused):
@@ -143,11 +143,14 @@ def of_unet_alone(tensors: Mapping[str, Tensor]) -> bool:
 
 
 def _scales(unet: nn.Module) -> dict[str, float]:
-    """How strong each LoRA is that a UNet has."""
+    """How strong each LoRA is that a UNet has, over what its rank and alpha say."""
+    found = {}
     layers: list[Any] = [module for module in unet.modules() if hasattr(module, "lora_A")]
-    return {
-        name: layer.scaling[name] * layer.r[name] / layer.lora_alpha[name] for layer in layers for name in layer.lora_A
-    }
+    for layer in layers:
+        for name in layer.lora_A:
+            rank = layer.r[name] ** (0.5 if layer.use_rslora.get(name) else 1)
+            found[name] = layer.scaling[name] * rank / layer.lora_alpha[name] if layer.lora_alpha[name] else 1.0
+    return found
 
 
 @contextmanager
