@@ -50,16 +50,16 @@ viz.grid([image for images in drawn for image in images], prompts * 3, columns=3
 # best caption, which says all that words can say of the thing, none. To a small network that tells
 # individuals apart, they are more like the thing than those of the caption, 0.74 to 0.13.
 #
-# `open_lora` puts one LoRA beside another; `fuse_lora` makes them part of the weights, so that the
-# model can be saved as a whole. Files of other trainers, and those that also change text encoders,
-# are opened with the model: `innerlight.load(..., lora=...)`.
+# `open_lora` puts one LoRA beside another, those of other trainers too; `fuse_lora` makes them part
+# of the weights, so that the model can be saved as a whole. With `texts` a LoRA is learned in the
+# attention of text encoders as well.
 #
 # All weights
 # -----------
 #
-# `dreambooth` tunes every weight of the UNet, and saves a folder that is a model. Pictures of the
-# class are drawn first (`prior`), and half of every batch is made of them; `weight` says how much
-# they count. Four steps, to see it run:
+# `dreambooth` tunes every weight of the UNet, with `texts` those of text encoders too, and saves a
+# folder that is a model. Pictures of the class are drawn first (`prior`), and half of every batch
+# is made of them; `weight` says how much they count. Four steps, to see it run:
 
 begun = dreambooth(
     model,

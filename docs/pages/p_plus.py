@@ -70,4 +70,5 @@ viz.grid(
 # %%
 # Any two prompts can be mixed, also without a learned word; `outside` turns the places round,
 # `share` goes from the one prompt to the other, and `positions` mixes the words' states alone, or
-# what fills up behind them.
+# what fills up behind them. Two words of P+ mixed so can be kept as one: `mixed_word` makes it, and
+# `save_word` writes it.

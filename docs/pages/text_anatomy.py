@@ -12,7 +12,7 @@ import innerlight
 from innerlight import viz
 from innerlight.methods.editing.text_anatomy import TextAnatomyConfig, text_anatomy
 from innerlight.sampling import Run
-from innerlight.sampling.anatomy import anatomy
+from innerlight.sampling.anatomy import anatomy, muted
 
 model = innerlight.load()
 quiet = Run(progress=False)
@@ -87,3 +87,35 @@ viz.grid(shown, list(told), columns=5)
 
 # %%
 # The state of the opening mark is the same for all prompts, so that muting it changes nothing.
+#
+# `muted` does so with every word and every group, in one batch, and says how much of the picture
+# (of pixels from 0 to 1, on average) each change has moved:
+
+losses = muted(model, source, seed=3, run=quiet)
+viz.grid(
+    [losses.whole, *losses.without.values()],
+    ["as it is", *(f"without {name}: {by:.3f}" for name, by in losses.change.items())],
+    columns=5,
+)
+
+# %%
+# Between two prompts
+# -------------------
+#
+# `mix` says for each word or group how much of it is to be the second prompt's:
+
+steps = [0.0, 0.3, 0.5, 0.7, 1.0]
+between = [
+    text_anatomy(
+        model,
+        source,
+        target,
+        TextAnatomyConfig(take="none", mix={"words": share, "pads": 1 - share}),
+        seed=3,
+        run=quiet,
+    ).images[0]
+    for share in steps
+]
+viz.grid(
+    between, [f"words {share:g}, pads {1 - share:g}" for share in steps], columns=5
+)

@@ -16,6 +16,7 @@ from innerlight.methods.retrieval.pdm import pdm
 from innerlight.methods.teaching.dreambooth import DreamboothConfig, dreambooth
 from innerlight.methods.teaching.dreambooth_lora import DreamboothLoraConfig, dreambooth_lora
 from innerlight.sampling import CancelToken, Run, generate
+from innerlight.tuning.adapters import open_lora
 from innerlight.tuning.denoising import Batch, Shots, TextStates, losses, weighed
 from innerlight.tuning.subjects import class_shots, subject_parts
 from innerlight.types import CancelledError, InputError
@@ -82,6 +83,23 @@ def test_all_of_the_unet_is_learned_and_nothing_else(small: Backbone):
     assert torch.equal(found.embed("a sks car").states, small.embed("a sks car").states)
 
 
+@BOTH
+def test_text_encoders_are_learned_where_they_are_asked_for(backbone: Backbone, tmp_path: Path, teach: Any, kind: Any):
+    base = replace(backbone, calibration={"steps": 2})
+    before = [{key: one.clone() for key, one in text.model.state_dict().items()} for text in base.texts]
+    found = taught(base, teach, kind, texts=True)
+    for old, text, own in zip(before, base.texts, found.backbone.texts, strict=True):
+        now = text.model.state_dict()
+        assert all(torch.equal(one, now[key]) for key, one in old.items()), "the base is what it was"
+        tokens = [text.cut("a sks car")]
+        states = [one.read(tokens, base.device)[0] for one in (text, own)]
+        assert not torch.equal(*states), "each of them says something else now"
+    found.save(tmp_path / "toy")
+    again = open_lora(tmp_path / "toy", base) if teach is dreambooth_lora else load(tmp_path / "toy")
+    assert (drawn(again) - drawn(found.backbone)).abs().max() < 1e-5
+    assert not torch.equal(drawn(found.backbone), drawn(taught(base, teach, kind).backbone))
+
+
 def parts_of(small: Backbone, weight: float) -> Any:
     shots = Shots.of(small, PICTURES, (64, 64))
     return subject_parts(
@@ -140,11 +158,14 @@ def test_the_class_s_pictures_are_decided_by_weights_prompt_and_seed(small: Back
     assert torch.equal(load_file(kept)["latents"], first)
 
 
+@pytest.mark.parametrize("texts", [False, True], ids=["unet", "unet and texts"])
 @BOTH
-def test_stopped_and_gone_on_with_it_is_the_same_model(small: Backbone, tmp_path: Path, teach: Any, kind: Any):
+def test_stopped_and_gone_on_with_it_is_the_same_model(
+    small: Backbone, tmp_path: Path, teach: Any, kind: Any, texts: bool
+):
     from innerlight.tuning import lessons
 
-    whole = taught(small, teach, kind).backbone.hash
+    whole = taught(small, teach, kind, texts=texts).backbone.hash
     token, plain = CancelToken(), lessons.losses
 
     def cancelling(batch: Any, parts: Any) -> Any:
@@ -155,10 +176,10 @@ def test_stopped_and_gone_on_with_it_is_the_same_model(small: Backbone, tmp_path
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lessons, "losses", cancelling)
         with pytest.raises(CancelledError):
-            taught(small, teach, kind, folder=tmp_path, run=Run(progress=False, cancel=token))
-    assert taught(small, teach, kind, folder=tmp_path).backbone.hash == whole
+            taught(small, teach, kind, folder=tmp_path, run=Run(progress=False, cancel=token), texts=texts)
+    assert taught(small, teach, kind, folder=tmp_path, texts=texts).backbone.hash == whole
     with pytest.raises(InputError, match="another seed"):
-        taught(small, teach, kind, folder=tmp_path, seed=4)
+        taught(small, teach, kind, folder=tmp_path, seed=4, texts=texts)
 
 
 def test_saved_as_a_pipeline_it_draws_the_same(backbone: Backbone, tmp_path: Path):
@@ -214,15 +235,15 @@ def test_the_class_is_drawn_anew_where_it_would_be_another(small: Backbone, tmp_
     assert len(list(tmp_path.glob("prior-*"))) == 2
 
 
-def test_without_the_class_it_takes_half_the_steps(small: Backbone, monkeypatch: pytest.MonkeyPatch):
+def test_steps_and_rate_are_those_of_the_released_script(small: Backbone, monkeypatch: pytest.MonkeyPatch):
     import sys
 
-    asked: list[int] = []
+    asked: list[tuple[int, float]] = []
 
-    def teaching(*_: Any, steps: int, **__: Any) -> None:
-        asked.append(steps)
+    def teaching(*_: Any, steps: int, rate: float, **__: Any) -> None:
+        asked.append((steps, rate))
 
     monkeypatch.setattr(sys.modules[dreambooth.__module__], "teach_weights", teaching)
-    for weight in (1.0, 0.0):
-        taught(small, weight=weight, steps=None)
-    assert asked == [800, 400]
+    for settings in ({}, {"weight": 0.0}, {"texts": True}):
+        taught(small, **{"steps": None, "rate": None, **settings})
+    assert asked == [(800, 5e-6), (400, 5e-6), (800, 2e-6)]

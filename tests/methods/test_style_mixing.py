@@ -10,7 +10,7 @@ import torch
 from innerlight.backbones import Backbone, load
 from innerlight.methods import get
 from innerlight.methods.combining import combine
-from innerlight.methods.editing.style_mixing import StyleMixingConfig, inner_places, style_mixing
+from innerlight.methods.editing.style_mixing import StyleMixingConfig, inner_places, mixed_word, style_mixing
 from innerlight.prompts import LearnedWord
 from innerlight.sampling.editing import Control, Part, edit
 from innerlight.tuning.lessons import begun
@@ -52,6 +52,32 @@ def test_of_learned_words_too(backbone: Backbone):
     last = len(backbone.places) - 1
     assert torch.equal(mixed(known, *prompts, first=1, last=0), drawn(known, "a <look>", "a <shape>"))
     assert torch.equal(mixed(known, *prompts, first=0, last=last), drawn(known, "a <shape>", "a <shape>"))
+
+
+@pytest.mark.parametrize("settings", [{}, {"share": 0.25}, {"first": 0, "last": 2, "outside": True}])
+def test_a_mixed_word_is_drawn_as_both_prompts_are_mixed(backbone: Backbone, settings: dict[str, Any]):
+    known, config = knowing(backbone), StyleMixingConfig(**settings)
+    shape, look = known.learned
+    word = mixed_word(backbone, shape, look, "<both>", config)
+    whole = backbone.embed(FIRST).pooled is not None  # a state of the prompt as a whole, which has no places
+    if "share" not in settings and not whole:  # states of a word between two are not between their states
+        alone = drawn(known.knowing(word), "a <both>", "a <shape>")
+        torch.testing.assert_close(alone, mixed(known, "a <shape>", "a <look>", **settings), atol=1e-4, rtol=0)
+    for place, inner in enumerate(inner_places(backbone, config)):
+        for own, first, second in zip(word.vectors, shape.vectors, look.vectors, strict=True):
+            between = second[place] + settings.get("share", 1.0) * inner * (first[place] - second[place])
+            torch.testing.assert_close(own[place], between)
+
+
+def test_words_that_cannot_be_mixed_are_refused(small: Backbone):
+    shape, look = knowing(small).learned
+    twice = LearnedWord("<long>", tuple(one.repeat(1, 2, 1) for one in look.vectors))
+    with pytest.raises(InputError, match="<long> 2; expected as many"):
+        mixed_word(small, shape, twice, "<both>")
+    with pytest.raises(InputError, match="as a whole"):
+        mixed_word(small, shape, look, "<both>", StyleMixingConfig(positions="pads"))
+    with pytest.raises(InputError, match="another kind of model"):
+        mixed_word(small, shape, LearnedWord("<wide>", (torch.zeros(1, 7),)), "<both>")
 
 
 def test_turned_round_with_the_other_places_it_is_the_same(backbone: Backbone):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from innerlight.backbones import Backbone
 from innerlight.methods.editing.text_anatomy import TextAnatomyConfig, text_anatomy
 from innerlight.prompts import LearnedWord
-from innerlight.sampling.anatomy import GROUPS, anatomy, chosen, faded, moved, positions_of, swapped
+from innerlight.sampling.anatomy import GROUPS, anatomy, chosen, faded, moved, muted, positions_of, swapped
 from innerlight.sampling.editing import Control, Part, edit
 from innerlight.types import InputError, NotFoundError
 
 SHORT, LONG = "a red cat", "a blue dog on the grass"
 QUICK: dict[str, Any] = {"steps": 2, "size": (64, 64), "seed": 3}
+ROUNDING = 1e-4  # of pixels in 0 to 1: rows of one batch
 
 
 def made(backbone: Backbone, source: str = SHORT, target: str = LONG, **settings: Any) -> torch.Tensor:
@@ -87,6 +89,36 @@ def test_a_word_with_vectors_for_each_place_keeps_them(small: Backbone):
     assert not torch.equal(made(known, told, LONG, take="pads"), alone)
 
 
+def test_each_position_is_mixed_as_it_is_told(small: Backbone):
+    assert torch.equal(made(small, take="none", mix={"words": 1.0}), made(small, take="words"))
+    assert torch.equal(made(small, take="none", mix={"pads": 0.5}), made(small, take="pads", share=0.5))
+    assert torch.equal(made(small, take="none", mix=dict.fromkeys(GROUPS, 1.0)), plain(small, SHORT, LONG))
+    assert torch.equal(made(small, take="none", mix={"red": 0.0}), made(small, take="none"))
+    one, both = made(small, take="none", mix={"red": 1.0}), made(small, take="none", mix={"red": 1.0, "cat": 0.5})
+    assert not torch.equal(one, both)
+    assert not torch.equal(one, made(small, take="none"))
+
+
+def test_each_word_and_group_is_muted_by_itself_from_one_noise(backbone: Backbone):
+    found = muted(backbone, SHORT, **QUICK)
+    assert list(found.without) == ["a", "red", "cat", *GROUPS] == list(found.change)
+    assert found.change["bos"] < ROUNDING, "it says the same in every prompt"
+    assert all(found.change[name] > ROUNDING for name in ("red", "cat", "words", "pads"))
+    (alone,) = text_anatomy(backbone, SHORT, SHORT, TextAnatomyConfig(take="none", without=("red",)), **QUICK).images
+    assert np.abs(np.asarray(alone, int) - np.asarray(found.without["red"], int)).max() <= 1
+    (twice,) = muted(backbone, SHORT, ["red"], guidance=1.0, **QUICK).without.values()
+    assert not np.array_equal(twice, found.without["red"])
+    with pytest.raises((InputError, NotFoundError), match="zebra"):
+        muted(backbone, SHORT, ["zebra"], **QUICK)
+
+
+def test_a_word_is_muted_at_every_place(small: Backbone):
+    vectors = torch.randn(len(small.places), 1, 24, generator=torch.Generator().manual_seed(0))
+    known = small.knowing(LearnedWord("<toy>", (vectors,)))
+    found = muted(known, "a <toy>", ["<toy>", "bos"], **QUICK)
+    assert found.change["<toy>"] > ROUNDING > found.change["bos"]
+
+
 def test_of_a_prompt_that_leaves_no_pads_none_are_taken(small: Backbone):
     full = " ".join(["cat"] * len(small.embed("").tokens[0][0].ids))
     assert chosen(small.embed(full).tokens[0][0], ["pads"]) == []
@@ -127,6 +159,8 @@ def test_muted_words_say_what_the_empty_prompt_says(small: Backbone):
     [
         ({"take": "some"}, InputError, "none, bos, words, pads, all"),
         ({"share": 2.0}, InputError, "0 to 1"),
+        ({"mix": {"red": -0.5}}, InputError, "red: expected 0 to 1"),
+        ({"mix": {"zebra": 0.5}}, (InputError, NotFoundError), "zebra"),
         ({"component": 999, "strength": 1.0}, InputError, "directions 0 to"),
         ({"fade": {"zebra": 0.0}}, (InputError, NotFoundError), "zebra"),
         ({"without": ("zebra",)}, (InputError, NotFoundError), "zebra"),

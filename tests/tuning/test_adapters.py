@@ -16,6 +16,7 @@ from innerlight.sampling import generate
 from innerlight.tuning.adapters import (
     FILE,
     TARGETS,
+    TEXT_TARGETS,
     add_lora,
     fuse_lora,
     is_lora,
@@ -28,15 +29,22 @@ from innerlight.types import InputError, NotFoundError
 
 PROMPT = "a red cat"
 SETTINGS = "lora_adapter_metadata"  # diffusers' key
+WHERE = pytest.mark.parametrize("texts", [False, True], ids=["unet", "unet and texts"])
 
 
 def drawn(backbone: Backbone) -> torch.Tensor:
     return generate(backbone, PROMPT, steps=2, seed=1, size=(64, 64)).latents
 
 
-def moved(backbone: Backbone, rank: int = 2, alpha: int | None = None) -> Backbone:
+def apart(first: Backbone, second: Backbone) -> float:
+    """How far what two models draw differs, as a share of its largest number."""
+    one, other = drawn(first), drawn(second)
+    return float((one - other).abs().max() / one.abs().max())
+
+
+def moved(backbone: Backbone, rank: int = 2, alpha: int | None = None, *, texts: bool = False) -> Backbone:
     """A LoRA as if it were trained."""
-    wider = add_lora(backbone, rank, alpha=alpha, seed=3)
+    wider = add_lora(backbone, rank, alpha=alpha, texts=texts, seed=3)
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in lora_of(wider).values():
@@ -53,17 +61,23 @@ def weights(backbone: Backbone) -> dict[str, torch.Tensor]:
     }
 
 
-def test_at_first_nothing_differs_and_nothing_is_copied(backbone: Backbone):
-    before = drawn(backbone)
-    wider = add_lora(backbone, 4, seed=1)
+def ids(backbone: Backbone) -> set[int]:
+    return {id(one) for network in backbone.networks.values() for one in network.parameters()}
+
+
+@WHERE
+def test_at_first_nothing_differs_and_nothing_is_copied(backbone: Backbone, texts: bool):
+    before, own = drawn(backbone), ids(backbone)
+    wider = add_lora(backbone, 4, texts=texts, seed=1)
     assert torch.equal(drawn(wider), before)
-    own = {id(one) for one in backbone.unet.parameters()}
     lora = {id(one) for one in lora_of(wider).values()}
-    assert {id(one) for one in wider.unet.parameters()} == own | lora
+    assert ids(wider) == own | lora
     assert all(one.requires_grad for one in lora_of(wider).values())
-    assert not any("lora" in name for name, _ in backbone.unet.named_parameters())
-    layers = [name for name, module in backbone.unet.named_modules() if name.endswith(TARGETS)]
-    assert len(lora) == 2 * len([one for one in layers if "attn" in one])
+    assert ids(backbone) == own
+    layers = [name for name, module in backbone.unet.named_modules() if name.endswith(TARGETS) and "attn" in name]
+    for encoder in backbone.texts if texts else ():
+        layers += [name for name, module in encoder.model.named_modules() if name.endswith(TEXT_TARGETS)]
+    assert len(lora) == 2 * len(layers)
 
 
 def test_one_seed_one_beginning_and_the_global_generator_is_left_alone(small: Backbone):
@@ -83,9 +97,10 @@ def test_the_change_has_the_rank(small: Backbone):
         assert torch.linalg.matrix_rank(change, rtol=1e-4) <= 2
 
 
+@WHERE
 @pytest.mark.parametrize("alpha", [None, 16])
-def test_saved_and_opened_it_is_the_same(backbone: Backbone, tmp_path: Path, alpha: int | None):
-    wider = moved(backbone, alpha=alpha)
+def test_saved_and_opened_it_is_the_same(backbone: Backbone, tmp_path: Path, alpha: int | None, texts: bool):
+    wider = moved(backbone, alpha=alpha, texts=texts)
     save_lora(tmp_path / "toy", wider, model_hash=backbone.hash, method="mine", seed=3)
     back = open_lora(tmp_path / "toy", backbone)
     assert torch.equal(drawn(back), drawn(wider))
@@ -95,11 +110,12 @@ def test_saved_and_opened_it_is_the_same(backbone: Backbone, tmp_path: Path, alp
     assert (told["method"], told["seed"], told["base"]) == ("mine", "3", backbone.hash)
 
 
+@WHERE
 @pytest.mark.parametrize("alpha", [None, 16])
-def test_diffusers_draws_the_same(small: Backbone, model: str, tmp_path: Path, alpha: int | None):
+def test_diffusers_draws_the_same(small: Backbone, model: str, tmp_path: Path, alpha: int | None, texts: bool):
     from diffusers import StableDiffusionPipeline
 
-    wider = moved(small, alpha=alpha)
+    wider = moved(small, alpha=alpha, texts=texts)
     save_lora(tmp_path, wider, model_hash=small.hash)
     with quiet():
         pipe = StableDiffusionPipeline.from_pretrained(model, torch_dtype=torch.float32)
@@ -122,18 +138,21 @@ def test_its_weight_is_linear_in_its_scale_and_nothing_at_0(small: Backbone, tmp
     assert len({none.hash, once.hash, twice.hash}) == 3
 
 
+@WHERE
 @pytest.mark.parametrize("scale", [1.0, 0.5])
-def test_fused_it_is_the_same_but_for_rounding_and_can_be_saved(small: Backbone, tmp_path: Path, scale: float):
-    save_lora(tmp_path / "lora", moved(small), model_hash=small.hash)
+def test_fused_it_is_the_same_but_for_rounding_and_can_be_saved(
+    small: Backbone, tmp_path: Path, scale: float, texts: bool
+):
+    save_lora(tmp_path / "lora", moved(small, texts=texts), model_hash=small.hash)
     wider = open_lora(tmp_path / "lora", small, scale=scale)
     before = drawn(small)
     fused = fuse_lora(wider)
-    assert (drawn(fused) - drawn(wider)).abs().max() < 1e-5
+    assert apart(fused, wider) < 1e-5
     assert not lora_of(fused)
     assert fused.hash not in (small.hash, wider.hash)
     assert torch.equal(drawn(small), before), "the model it came from is what it was"
     save_pipeline(fused, tmp_path / "model", half=False)
-    assert (drawn(load(tmp_path / "model")) - drawn(fused)).abs().max() < 1e-5
+    assert apart(load(tmp_path / "model"), fused) < 1e-5
     add_lora(fused, 2)
     with pytest.raises(InputError, match="fuse_lora"):
         add_lora(wider, 2)
@@ -143,7 +162,7 @@ def test_two_stand_beside_each_other(small: Backbone, tmp_path: Path):
     save_lora(tmp_path / "one", moved(small), model_hash=small.hash)
     save_lora(tmp_path / "two", moved(small, rank=3, alpha=6), model_hash=small.hash)
     one, two = (open_lora(tmp_path / name, small) for name in ("one", "two"))
-    both = open_lora(tmp_path / "two", open_lora(tmp_path / "one", small, scale=0.5), other_base=True)
+    both = open_lora(tmp_path / "two", open_lora(tmp_path / "one", small, scale=0.5))
     base = small.unet.state_dict()
     for name, module in both.unet.named_modules():
         if hasattr(module, "base_layer"):
@@ -154,6 +173,10 @@ def test_two_stand_beside_each_other(small: Backbone, tmp_path: Path):
             torch.testing.assert_close(found, 0.5 * changes[0] + changes[1], atol=1e-5, rtol=1e-4)
             break
     assert len({one.hash, two.hash, both.hash}) == 3
+    assert {one.beneath, two.beneath, both.beneath} == {small.hash}
+    assert fuse_lora(both).beneath == ""
+    with pytest.raises(InputError, match="learned on a model of hash"):
+        open_lora(tmp_path / "one", fuse_lora(two))
     assert len({tuple(drawn(other).flatten().tolist()) for other in (small, one, two, both)}) == 4
 
 
@@ -164,7 +187,7 @@ def test_how_strong_one_is_stays_when_another_comes(small: Backbone, tmp_path: P
     rooted = json.dumps({**settings, "unet.use_rslora": True})
     save_file(load_file(path), tmp_path / "rooted.safetensors", {**read_lora(path)[1], SETTINGS: rooted})
     one = open_lora(tmp_path / "rooted.safetensors", small, scale=0.5)
-    both = open_lora(path, one, other_base=True)
+    both = open_lora(path, one)
     scaling = [
         next(layer.scaling["learned"] for layer in model.unet.modules() if hasattr(layer, "lora_A"))
         for model in (one, both)
@@ -172,13 +195,34 @@ def test_how_strong_one_is_stays_when_another_comes(small: Backbone, tmp_path: P
     assert scaling == [1.0, 1.0], "half of alpha over the root of the rank"
 
 
-def test_a_half_for_text_encoders_is_not_left_out_in_silence(small: Backbone, tmp_path: Path):
-    save_lora(tmp_path, moved(small), model_hash=small.hash)
-    tensors = load_file(tmp_path / FILE)
-    more = {"text_encoder.layer.lora_A.weight": torch.zeros(2, 2)}
-    save_file({**tensors, **more}, tmp_path / "whole.safetensors")
-    with pytest.raises(InputError, match=r"text encoders.*lora="):
-        open_lora(tmp_path / "whole.safetensors", small)
+def test_its_half_for_text_encoders_counts_by_itself(small: Backbone, tmp_path: Path):
+    wider = moved(small, texts=True)
+    save_lora(tmp_path, wider, model_hash=small.hash)
+    tensors, told = read_lora(tmp_path)
+    half = {key: one for key, one in tensors.items() if not key.startswith("unet.")}
+    save_file(half, tmp_path / "half.safetensors", dict(told))
+    back = open_lora(tmp_path / "half.safetensors", small)
+    assert torch.equal(back.embed(PROMPT).states, wider.embed(PROMPT).states)
+    assert not torch.equal(back.embed(PROMPT).states, small.embed(PROMPT).states)
+    assert back.hash not in (small.hash, wider.hash)
+    assert set(lora_of(back)) == {key for key in lora_of(wider) if not key.startswith("unet/")}
+
+
+def test_files_of_other_trainers_are_read_and_fused(small: Backbone, tmp_path: Path):
+    wider = moved(small, alpha=4)
+    save_lora(tmp_path, wider, model_hash=small.hash)
+    renamed = {}
+    for key, one in read_lora(tmp_path)[0].items():
+        layer, end = key.removeprefix("unet.").split(".lora_")
+        stem = f"lora_unet_{layer.replace('.', '_')}"
+        renamed[f"{stem}.{'lora_down' if end.startswith('A') else 'lora_up'}.weight"] = one
+        renamed[f"{stem}.alpha"] = torch.tensor(4.0)
+    save_file(renamed, tmp_path / "other.safetensors")
+    back = open_lora(tmp_path / "other.safetensors", small)
+    assert torch.equal(drawn(back), drawn(wider))
+    save_pipeline(small, tmp_path / "model", half=False)
+    opened_with_it = load(tmp_path / "model", lora=tmp_path / "other.safetensors")
+    assert apart(fuse_lora(opened_with_it), back) < 1e-5
 
 
 def test_a_file_is_known_by_what_it_holds(small: Backbone, tmp_path: Path):
@@ -205,10 +249,9 @@ def test_what_does_not_fit_is_refused(small: Backbone, tmp_path: Path):
     tensors = load_file(tmp_path / "a" / FILE)
     save_file({f"text_encoder.{key}": one for key, one in tensors.items()}, tmp_path / "text.safetensors")
     save_file({f"unet.other.{key}": one for key, one in tensors.items()}, tmp_path / "other.safetensors")
-    with pytest.raises(InputError, match=r"another kind of model|cannot be opened"):
-        open_lora(tmp_path / "other.safetensors", small)
-    with pytest.raises(InputError, match="also changes text encoders"):
-        open_lora(tmp_path / "text.safetensors", small)
+    for name in ("other", "text"):
+        with pytest.raises(InputError, match=r"another kind of model|cannot be opened"):
+            open_lora(tmp_path / f"{name}.safetensors", small)
     with pytest.raises(InputError, match="rank"):
         add_lora(small, 0)
     with pytest.raises(InputError, match="alpha"):

@@ -117,6 +117,7 @@ class Backbone:
     calibration: Mapping[str, Any] = field(default_factory=dict)
     empty_is_zero: bool = False  # of the context of "no prompt": SDXL was trained so
     hash: str = ""
+    beneath: str = ""  # hash without the LoRAs that were put beside its weights, if any were
     learned: tuple[LearnedWord, ...] = ()  # words that its prompts may hold beside the tokenizer's own
 
     @property
@@ -223,7 +224,7 @@ class Backbone:
 
     def embed(self, prompts: str | Sequence[str], size: Size | None = None, *, gradient: bool = False) -> Context:
         """The context of prompts, one row each, for pictures of `size`; with `gradient`, to the vectors of words that
-        are learned.
+        are learned, and to weights that take one.
         """
         texts = [prompts] if isinstance(prompts, str) else list(prompts)
         if not texts or not all(isinstance(text, str) for text in texts):
@@ -354,15 +355,20 @@ class Backbone:
         del context
         return {}
 
-    def copy(self, *, shared: bool = False) -> Backbone:
-        """The same model with a UNet of its own, to be changed at will; or with layers of its own on the same weights,
-        if they are `shared`.
+    def copy(self, *, shared: bool = False, texts: bool = False) -> Backbone:
+        """The same model with a UNet of its own, and with `texts` text encoders of its own, to be changed at will; or
+        with layers of its own on the same weights, if they are `shared`.
         """
         from innerlight.backbones.sites import sites_of
 
-        weights = (*self.unet.parameters(), *self.unet.buffers()) if shared else ()
-        other = deepcopy(self.unet, {id(one): one for one in weights})
-        return type(self)(**{**vars(self), "unet": other, "sites": sites_of(other)})
+        def other(network: Any) -> Any:
+            weights = (*network.parameters(), *network.buffers()) if shared else ()
+            return deepcopy(network, {id(one): one for one in weights})
+
+        own = {"unet": (unet := other(self.unet)), "sites": sites_of(unet)}
+        if texts:
+            own["texts"] = tuple(replace(encoder, model=other(encoder.model)) for encoder in self.texts)
+        return type(self)(**{**vars(self), **own})
 
     def _vae_device(self) -> torch.device:
         return _place(self.vae, self.device)

@@ -68,8 +68,9 @@ def refuse_unsavable(backbone: Backbone) -> None:
         raise InputError(
             f"{backbone.name}: expected the noise levels of Stable Diffusion, {FIRST} to {LAST} in {STEPS} steps"
         )
-    if any("lora_" in name for name, _ in backbone.unet.named_parameters()):
-        raise InputError(f"{backbone.name}: a LoRA is on its UNet; make it part of the weights first: fuse_lora")
+    networks = backbone.networks.values()
+    if any("lora_" in name for network in networks for name, _ in network.named_parameters()):
+        raise InputError(f"{backbone.name} has a LoRA; make it part of the weights first: fuse_lora")
 
 
 def _pipeline(backbone: Backbone, half: bool) -> Any:

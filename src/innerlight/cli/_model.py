@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,30 +39,22 @@ def opened(
     """The model that the options name, which knows what was learned."""
     from innerlight.backbones import load
 
-    if not learned:
-        return load(model, device=device, dtype=dtype, tokenizer=tokenizer)
-    from innerlight.tuning.adapters import is_lora, of_unet_alone, read_lora
-
-    loras = {path: read_lora(path) for path in learned if is_lora(path)}
-    others = [path for path, (tensors, _) in loras.items() if not of_unet_alone(tensors)]  # opened with the model
-    backbone = load(model, device=device, dtype=dtype, tokenizer=tokenizer, lora=others or None)
-    for path in learned:
-        if path not in others:
-            backbone = _knowing(backbone, path, loras[path][1] if path in loras else None)
+    backbone = load(model, device=device, dtype=dtype, tokenizer=tokenizer)
+    for path in learned or ():
+        backbone = _knowing(backbone, path)
     return backbone
 
 
-def _knowing(backbone: Backbone, path: Path, lora: Mapping[str, str] | None) -> Backbone:
-    """A model with the word in a file, or the LoRA of which `lora` is what is told; one that was learned on another
-    model is tried, and said to be.
-    """
-    from innerlight.tuning.adapters import open_lora
+def _knowing(backbone: Backbone, path: Path) -> Backbone:
+    """A model with the word or the LoRA in a file; one that was learned on another model is tried, and said to be."""
+    from innerlight.tuning.adapters import is_lora, open_lora, read_lora
     from innerlight.tuning.words import open_word, read_word
 
-    base = (read_word(path).about if lora is None else lora).get("base")
-    if base and base != backbone.hash:
+    lora = is_lora(path)
+    base = (read_lora(path)[1] if lora else read_word(path).about).get("base")
+    if base and base not in (backbone.hash, backbone.beneath):
         print(f"innerlight: {path} was learned on another model and may mean something else here", file=sys.stderr)
-    if lora is not None:
+    if lora:
         return open_lora(path, backbone, other_base=True)
     return backbone.knowing(open_word(path, backbone, other_base=True))
 

@@ -9,11 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-from innerlight.backbones import Backbone
-from innerlight.prompts import Tokens, tokens_of_word
+from innerlight.backbones import Backbone, Context, Size
+from innerlight.prompts import Tokens, tokens_of_word, words_of
+from innerlight.sampling.generate import default_steps, guidance_of, rows_for
+from innerlight.sampling.loop import ONLY, run_steps
+from innerlight.sampling.noise import draw, generators_of, seeds_of
+from innerlight.sampling.run import Run
+from innerlight.sampling.steppers import Ddim
 from innerlight.types import InputError
 
 GROUPS = ("bos", "words", "pads")
@@ -46,23 +53,76 @@ def anatomy(backbone: Backbone, prompt: str) -> Anatomy:
     return Anatomy(tokens, reach, {**spectra, "all": torch.linalg.svdvals(states[0])})
 
 
+@dataclass(frozen=True, eq=False)
+class Muted:
+    """Pictures of a prompt from one noise: as it is, and with some of its states as in the empty prompt."""
+
+    whole: Image.Image
+    without: Mapping[str, Image.Image]  # by word or group
+    change: Mapping[str, float]  # how far each is from the whole: of pixels in 0 to 1, on average
+
+
+def muted(
+    backbone: Backbone,
+    prompt: str,
+    names: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    steps: int | None = None,
+    guidance: float | None = None,
+    size: Size | None = None,
+    run: Run | None = None,
+) -> Muted:
+    """What a picture loses with each word or group: by default with every word, and each group; all in one batch."""
+    names = [*_words(backbone.embed(prompt).tokens[0][0]), *GROUPS] if names is None else list(names)
+    rule, terms = Ddim(backbone.levels, default_steps(backbone, steps)), guidance_of(backbone, guidance)
+    seeds = seeds_of([seed] * (len(names) + 1), len(names) + 1)
+    generators = generators_of(seeds)
+    noise = draw(generators, (backbone.unet.config.in_channels, *backbone.latent_size(size))).to(backbone.device)
+    rows = [
+        replace(row, context=_muting(backbone, row.context, names)) if row.role == "cond" else row
+        for row in rows_for(backbone, [prompt] * len(seeds), terms, size=size)
+    ]
+    done = run_steps(backbone, rule, {ONLY: rule.start(noise)}, rows, terms, {ONLY: generators}, run=run)[ONLY]
+    whole, *others = backbone.decode(done)
+    pixels = [np.asarray(one, float) / 255 for one in (whole, *others)]
+    change = [float(np.abs(one - pixels[0]).mean()) for one in pixels[1:]]
+    return Muted(whole, dict(zip(names, others, strict=True)), dict(zip(names, change, strict=True)))
+
+
+def _words(tokens: Tokens) -> list[str]:
+    return list(dict.fromkeys(word.text for word in words_of(tokens.text) if word.end <= tokens.fits))
+
+
+def _muting(backbone: Backbone, context: Context, names: Sequence[str]) -> Context:
+    """The same prompt in every row: as it is, and then without each of `names`, at each place if they differ."""
+    (empty,) = backbone.embed("").states
+    tokens = context.tokens[0][0]
+    states = context.states.clone() if context.placed is None else context.placed.clone()
+    for row, name in enumerate(names, start=1):
+        states[row] = swapped(states[row], empty, chosen(tokens, [name]))
+    return context.with_states(states) if context.placed is None else context.with_placed(states)
+
+
 def positions_of(tokens: Tokens, end: int | None = None) -> dict[str, list[int]]:
     """The positions of each group; `end`, that of a longer prompt."""
     end = tokens.end if end is None else end
     return {"bos": [0], "words": list(range(1, end + 1)), "pads": list(range(end + 1, len(tokens.ids)))}
 
 
-def chosen(tokens: Tokens, names: Sequence[str]) -> list[int]:
-    """The positions of groups, and of words of the prompt."""
-    groups = positions_of(tokens)
+def chosen(tokens: Tokens, names: Sequence[str], end: int | None = None) -> list[int]:
+    """The positions of groups, and of words of the prompt; `end`, that of a longer prompt."""
+    groups = positions_of(tokens, end)
     return [
         position for name in names for position in (groups[name] if name in groups else tokens_of_word(tokens, name))
     ]
 
 
 def swapped(states: Tensor, other: Tensor, positions: Sequence[int], share: float = 1.0) -> Tensor:
-    """States (tokens, width), at some positions those of another prompt, or between the two; 0 and 1 to the bit."""
-    weight = torch.zeros(len(states), 1, device=states.device)
+    """States (..., tokens, width), at some positions those of another prompt, or between the two; 0 and 1 to the
+    bit.
+    """
+    weight = torch.zeros(states.shape[-2], 1, device=states.device)
     weight[list(positions)] = share
     return torch.where(weight == 1, other, torch.where(weight == 0, states, states + weight * (other - states)))
 

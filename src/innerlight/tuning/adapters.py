@@ -1,7 +1,8 @@
-"""LoRA (Hu et al. 2021, arXiv:2106.09685): W + (alpha / r) B A in a UNet's attention, beside weights that are shared.
+"""LoRA (Hu et al. 2021, arXiv:2106.09685): W + (alpha / r) B A in attention, beside weights that are shared.
 
 Files are those of diffusers, `pytorch_lora_weights.safetensors`: keys `unet.LAYER.lora_A.weight` (r, in) and `lora_B`
-(out, r), the adapter's settings in the metadata, and there too which model it was learned on.
+(out, r), and the same of text encoders; the adapter's settings in the metadata, and there too which model it was
+learned on. Files of other trainers are read as far as diffusers reads them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,21 +23,27 @@ from torch import Tensor, nn
 from innerlight.backbones import Backbone
 from innerlight.backbones.hashing import LENGTH, hash_modules
 from innerlight.backbones.opening import opening, quiet
+from innerlight.backbones.pipelines import pipeline_of
+from innerlight.backbones.saving import scheduler_of
 from innerlight.backbones.sites import sites_of
 from innerlight.files import atomic_path
 from innerlight.sampling.noise import seeds_of
 from innerlight.tuning.words import opened_tensors
 from innerlight.types import InputError, NotFoundError
 
-TARGETS = ("to_q", "to_k", "to_v", "to_out.0")  # of self and text attention
+TARGETS = ("to_q", "to_k", "to_v", "to_out.0")  # of a UNet's self and text attention
+TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")  # of a text encoder's
 ADAPTER, FILE = "learned", "pytorch_lora_weights.safetensors"
 FORMAT = "innerlight lora 1"
 _SETTINGS = "lora_adapter_metadata"  # diffusers' key
+_ROOT = "text_model."  # in the names of a text encoder's layers, to all but the newest libraries
 
 
-def add_lora(backbone: Backbone, rank: int, *, alpha: int | None = None, seed: int = 0) -> Backbone:
+def add_lora(
+    backbone: Backbone, rank: int, *, alpha: int | None = None, texts: bool = False, seed: int = 0
+) -> Backbone:
     """The model with A drawn and B zero, so that at first nothing differs, to be trained: in float32, whatever the
-    weights are in. `alpha` is the rank if it is not given.
+    weights are in. `alpha` is the rank if it is not given. With `texts` also in text encoders.
     """
     from peft import LoraConfig
 
@@ -45,13 +52,17 @@ def add_lora(backbone: Backbone, rank: int, *, alpha: int | None = None, seed: i
     if lora_of(backbone):
         raise InputError(f"{backbone.name} has a LoRA already; make it part of its weights first: fuse_lora")
     (seed,) = seeds_of(seed, 1)
-    wider = backbone.copy(shared=True)
-    config = LoraConfig(
-        r=rank, lora_alpha=rank if alpha is None else alpha, init_lora_weights="gaussian", target_modules=list(TARGETS)
-    )
-    with quiet(), _as_they_were(backbone.unet), torch.random.fork_rng(devices=[]):
+    wider = _beside(backbone, texts=texts)
+    with quiet(), _as_they_were(backbone), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # peft draws from it
-        wider.unet.add_adapter(config, adapter_name=ADAPTER)
+        for part, network in wider.networks.items():
+            if part == "vae" or (part != "unet" and not texts):
+                continue
+            config = LoraConfig(
+                r=rank, lora_alpha=rank if alpha is None else alpha, init_lora_weights="gaussian",
+                target_modules=list(TARGETS if part == "unet" else TEXT_TARGETS),
+            )  # fmt: skip
+            network.add_adapter(config, adapter_name=ADAPTER)
     for parameter in lora_of(wider).values():
         parameter.data = parameter.data.float()
     return wider
@@ -59,8 +70,13 @@ def add_lora(backbone: Backbone, rank: int, *, alpha: int | None = None, seed: i
 
 def lora_of(backbone: Backbone) -> nn.ParameterDict:
     """A and B of all layers."""
-    found = {name: one for name, one in backbone.unet.named_parameters() if ".lora_" in name}
-    return nn.ParameterDict({name.replace(".", "/"): one for name, one in found.items()})
+    found = {
+        f"{part}/{name.replace('.', '/')}": one
+        for part, network in backbone.networks.items()
+        for name, one in network.named_parameters()
+        if ".lora_" in name
+    }
+    return nn.ParameterDict(found)
 
 
 def save_lora(path: str | os.PathLike[str], backbone: Backbone, *, model_hash: str, **about: Any) -> None:
@@ -69,8 +85,14 @@ def save_lora(path: str | os.PathLike[str], backbone: Backbone, *, model_hash: s
     """
     from peft.utils import get_peft_model_state_dict
 
-    layers = get_peft_model_state_dict(backbone.unet, adapter_name=ADAPTER)
-    settings = {f"unet.{key}": value for key, value in backbone.unet.peft_config[ADAPTER].to_dict().items()}
+    tensors, settings = {}, {}
+    for part, network in backbone.networks.items():
+        if ADAPTER not in (getattr(network, "peft_config", None) or {}):
+            continue
+        for key, one in get_peft_model_state_dict(network, adapter_name=ADAPTER).items():
+            root = "" if part == "unet" or key.startswith(_ROOT) else _ROOT
+            tensors[f"{part}.{root}{key}"] = one.detach().cpu().contiguous()
+        settings |= {f"{part}.{key}": value for key, value in network.peft_config[ADAPTER].to_dict().items()}
     told = {
         "format": "pt", "innerlight": FORMAT, "base": model_hash, "prediction": backbone.prediction,
         "tokenizer": str(len(backbone.texts[0].model.get_input_embeddings().weight)),
@@ -78,7 +100,7 @@ def save_lora(path: str | os.PathLike[str], backbone: Backbone, *, model_hash: s
         **{key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()},
     }  # fmt: skip
     with atomic_path(_file(path)) as temporary:
-        save_file({f"unet.{key}": one.detach().cpu().contiguous() for key, one in layers.items()}, temporary, told)
+        save_file(tensors, temporary, told)
 
 
 def open_lora(
@@ -89,34 +111,33 @@ def open_lora(
     other_base: bool = False,
 ) -> Backbone:
     """The model with the LoRA in a file or folder, `scale` times as strong, beside those that it has already. One that
-    was learned on another model is refused (but for `other_base`), and one that is not of a UNet alone.
+    was learned on another model is refused (but for `other_base`).
     """
     file = _file(path)
-    tensors, told = read_lora(file)
+    _, told = read_lora(file)
     base = told.get("base")
-    if base and base != backbone.hash and not other_base:
+    if base and base not in (backbone.hash, backbone.beneath) and not other_base:
         raise InputError(
             f"{file} was learned on a model of hash {base}, not on {backbone.name} ({backbone.hash}), and may mean "
             "something else here; to try it: other_base=True"
         )
-    if not of_unet_alone(tensors):
-        raise InputError(
-            f"{file} also changes text encoders, or calls its layers otherwise than diffusers does; open the model "
-            "with it: load(..., lora=...)"
-        )
-    wider = backbone.copy(shared=True)
-    scales = _scales(wider.unet)
+    wider = _beside(backbone, texts=True)
+    scales = _scales(wider.networks.values())
     name = f"{ADAPTER}_{len(scales) + 1}" if scales else ADAPTER
     scales[name] = scale
-    with opening(f"{file} for {backbone.name}"), quiet(), _as_they_were(backbone.unet):
-        settings = json.loads(told[_SETTINGS]) if _SETTINGS in told else None
-        wider.unet.load_lora_adapter(tensors, prefix="unet", adapter_name=name, metadata=settings)
-        wider.unet.set_adapters(list(scales), weights=list(scales.values()))
-    own = {key: one for key, one in lora_of(wider).items() if f"/{name}/" in key}
-    if not own:
-        raise InputError(f"{file} has no layer of the UNet of {backbone.name}; it is for another kind of model")
-    wider.unet.eval()
-    for parameter in own.values():
+    with opening(f"{file} for {backbone.name}"), _as_they_were(backbone):
+        pipeline = _pipeline(wider)
+        pipeline.load_lora_weights(
+            str(file.parent), weight_name=file.name, adapter_name=name, local_files_only=True, use_safetensors=True
+        )
+        if all(name not in found for found in pipeline.get_list_adapters().values()):
+            raise InputError(f"{file} has no layer of {backbone.name}; it is for another kind of model")
+        pipeline.set_adapters(list(scales), list(scales.values()))
+    for network in wider.networks.values():
+        network.eval()
+    for key, parameter in lora_of(wider).items():
+        if f"/{name}/" not in key:
+            continue
         parameter.requires_grad_(False).data = parameter.data.float()
     wider.hash = hash_modules(wider.networks.values())
     if any(one != 1 for one in scales.values()):
@@ -126,26 +147,36 @@ def open_lora(
 
 
 def fuse_lora(backbone: Backbone) -> Backbone:
-    """The model with weights of its own, of which its UNet's LoRAs are part: the same pictures but for rounding, and a
-    model that can be saved, or be given another LoRA to learn. Without any, a copy.
+    """The model with weights of its own, of which its LoRAs are part: the same pictures but for rounding, and a model
+    that can be saved, or be given another LoRA to learn. Without any, a copy.
     """
-    fused = backbone.copy()
-    if lora_of(fused):
-        with quiet():
-            fused.unet.fuse_lora()
-            fused.unet.unload_lora()
-    return replace(fused, sites=sites_of(fused.unet), hash=hash_modules(fused.networks.values()))
+    fused = backbone.copy(texts=True)
+    with quiet():
+        pipeline = _pipeline(fused)
+        parts = [part for part, adapters in pipeline.get_list_adapters().items() if adapters]
+        if parts:
+            pipeline.fuse_lora(components=parts)
+            pipeline.unload_lora_weights()
+    return replace(fused, sites=sites_of(fused.unet), hash=hash_modules(fused.networks.values()), beneath="")
 
 
-def of_unet_alone(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether a LoRA is one of a UNet, by diffusers' names, and of nothing else."""
-    return all(key.startswith("unet.") for key in tensors)
+def _beside(backbone: Backbone, *, texts: bool) -> Backbone:
+    """The same model, on the same weights, for a LoRA to be put beside them."""
+    wider = backbone.copy(shared=True, texts=texts)
+    wider.beneath = backbone.beneath or backbone.hash
+    return wider
 
 
-def _scales(unet: nn.Module) -> dict[str, float]:
-    """How strong each LoRA is that a UNet has, over what its rank and alpha say."""
+def _pipeline(backbone: Backbone) -> Any:
+    """A stock pipeline of the same networks: diffusers knows there how to read, join and take away LoRAs."""
+    tokenizers = [encoder.tokenizer for encoder in backbone.texts]
+    return pipeline_of(backbone.networks, tokenizers, scheduler_of(backbone.prediction))
+
+
+def _scales(networks: Iterable[nn.Module]) -> dict[str, float]:
+    """How strong each LoRA is that networks have, over what its rank and alpha say."""
     found = {}
-    layers: list[Any] = [module for module in unet.modules() if hasattr(module, "lora_A")]
+    layers: list[Any] = [module for network in networks for module in network.modules() if hasattr(module, "lora_A")]
     for layer in layers:
         for name in layer.lora_A:
             rank = layer.r[name] ** (0.5 if layer.use_rslora.get(name) else 1)
@@ -154,9 +185,10 @@ def _scales(unet: nn.Module) -> dict[str, float]:
 
 
 @contextmanager
-def _as_they_were(network: nn.Module) -> Iterator[None]:
+def _as_they_were(backbone: Backbone) -> Iterator[None]:
     """Weights that took gradients take them again afterwards: peft stops those of the layers it stands beside."""
-    trained = [one for one in network.parameters() if one.requires_grad]
+    networks = backbone.networks.values()
+    trained = [one for network in networks for one in network.parameters() if one.requires_grad]
     try:
         yield
     finally:

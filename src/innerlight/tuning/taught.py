@@ -158,6 +158,7 @@ def teach_weights(
     parts: Sequence[Part],
     *,
     kind: Literal["lora", "model"],
+    texts: bool = False,
     steps: int,
     rate: float,
     decay: float,
@@ -170,8 +171,8 @@ def teach_weights(
     judged: Judged | None = None,
     run: Run | None = None,
 ) -> Taught:
-    """Weights learned from parts of pictures: `module` has those of `tuned` that change, `backbone` is what it was
-    before, and stays so.
+    """Weights learned from parts of pictures: `module` has those of `tuned` that change (with `texts`, some of them in
+    text encoders), `backbone` is what it was before, and stays so.
     """
     told = run or Run()
     phrase = f"{name} {like}"
@@ -179,7 +180,7 @@ def teach_weights(
         module,
         lambda step: tuned,
         parts,
-        changing=lambda prompt: False,
+        changing=lambda prompt: texts,
         seed=seed,
         shown=[f"a {phrase}"] * 2,
         times=times,
@@ -191,7 +192,8 @@ def teach_weights(
     with frozen(backbone.networks):
         learn(lesson, _sampled(schedule), folder, told, whole)
     module.requires_grad_(False)
-    tuned.unet.eval()
+    for network in tuned.networks.values():
+        network.eval()
     tuned.hash = hash_modules(tuned.networks.values())
     seen = _seen(backbone, tuned, phrase, like, images, report, parts[0], seed, judged, told)
     return Taught(tuned, phrase, kind, whole, seen)

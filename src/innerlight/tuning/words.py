@@ -123,7 +123,7 @@ def refuse_foreign(
 ) -> None:
     """Raise for a word that was learned on another model, or at places that this one does not have."""
     base = found.about.get("base")
-    if base and base != backbone.hash and not other_base:
+    if base and base not in (backbone.hash, backbone.beneath) and not other_base:
         raise InputError(
             f"{path}: {found.word.name} was learned on a model of hash {base}, not on {backbone.name} "
             f"({backbone.hash}), and may mean something else here; to try it: other_base=True"

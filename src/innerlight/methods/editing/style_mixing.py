@@ -20,6 +20,7 @@ from innerlight.backbones import Backbone, Context, Size
 from innerlight.embedded.concepts import LOOKS, concept, plain_names, seeds_of, word_of
 from innerlight.files import Source
 from innerlight.methods._registry import Claim, Method, get, method
+from innerlight.prompts import LearnedWord
 from innerlight.sampling import Inversion, Run
 from innerlight.sampling.editing import SOURCE, Case, Control, Edited, Part, edit
 from innerlight.types import InputError
@@ -96,6 +97,32 @@ def style_mixing(
         backbone, source, target, [part(config)], image=image, inversion=inversion, steps=steps, guidance=guidance,
         negative=negative, size=size, seed=seed, run=run,
     )  # fmt: skip
+
+
+def mixed_word(
+    backbone: Backbone,
+    shape: LearnedWord,
+    look: LearnedWord,
+    name: str,
+    config: StyleMixingConfig = StyleMixingConfig(),
+) -> LearnedWord:
+    """The same as a word to be kept: with the vectors of one at the inner places, and those of the other elsewhere.
+
+    In a prompt it does what mixing that prompt of the one and of the other does, but for the state of the prompt as a
+    whole where a model reads such: that has no places, and is of the mean of the vectors.
+    """
+    if config.positions != "all":
+        raise InputError(f"positions: a word is mixed as a whole, got {config.positions!r}")
+    backbone.knowing(replace(shape, name="<shape>"), replace(look, name="<look>"))  # refused if one does not fit
+    if shape.tokens != look.tokens:
+        raise InputError(f"{shape.name} has {shape.tokens} tokens, {look.name} {look.tokens}; expected as many")
+    inner = inner_places(backbone, config)
+    share = torch.tensor([config.share * one for one in inner])[:, None, None]
+    vectors = []
+    for own, other in zip(look.vectors, shape.vectors, strict=True):
+        first, second = (one if one.ndim == 3 else one.expand(len(inner), -1, -1) for one in (own, other))
+        vectors.append(torch.where(share == 1, second, first + share * (second - first)))
+    return LearnedWord(name, tuple(vectors))
 
 
 def part(config: StyleMixingConfig) -> Part:

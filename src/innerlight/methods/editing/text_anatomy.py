@@ -3,7 +3,7 @@
 The picture of a source prompt, and the same with some of its states those of the target, muted, made louder, or moved
 along a direction of their own:
 
-    take     rows of words, or of what fills up behind them, from the target
+    take     rows of words, or of what fills up behind them, from the target; mix, of each so much
     fade     e <- e_0 + factor (e - e_0), e_0 the same position of the empty prompt
     move     E <- E + strength sigma_k u_k v_k
 """
@@ -35,6 +35,7 @@ class TextAnatomyConfig:
 
     take: Literal["none", "bos", "words", "pads", "all"] = "pads"  # positions whose states are the target's
     share: float = 1.0  # of the target's states there
+    mix: Mapping[str, float] = field(default_factory=dict)  # the same of bos, words, pads, or words, each its own
     without: tuple[str, ...] = ()  # bos, words, pads, or words of the source: as in the empty prompt
     fade: Mapping[str, float] = field(default_factory=dict)  # of bos, words, pads, or words: how loud; 1 as it is
     component: int = 0  # the direction to move along, of the largest singular value first
@@ -95,8 +96,9 @@ def part(config: TextAnatomyConfig) -> Part:
     """As a part of an edit."""
     if config.take not in TAKEN:
         raise InputError(f"take: expected one of {', '.join(TAKEN)}, got {config.take!r}")
-    if not 0 <= config.share <= 1:
-        raise InputError(f"share: expected 0 to 1, got {config.share}")
+    for title, share in {"share": config.share, **config.mix}.items():
+        if not 0 <= share <= 1:
+            raise InputError(f"{title}: expected 0 to 1 of the target, got {share}")
     return Part("text_anatomy", asdict(config), lambda case: Control(reading=lambda told: _read(case, told, config)))
 
 
@@ -107,7 +109,7 @@ def _read(case: Case, target: Context, config: TextAnatomyConfig) -> Context:
     source = case.contexts[SOURCE]
     (empty,) = case.backbone.embed("", case.size).states
     rows = range(len(case))
-    taken = config.take in ("words", "all") and config.share > 0.5
+    of_words = config.mix.get("words", config.share if config.take in ("words", "all") else 0.0)
     placed = source.placed is not None or target.placed is not None
     count = len(case.backbone.places) if placed else 1
     pairs = zip(source.states_at(count).unbind(1), target.states_at(count).unbind(1), strict=True)
@@ -116,7 +118,7 @@ def _read(case: Case, target: Context, config: TextAnatomyConfig) -> Context:
         for own, other in pairs
     ]
     changed = source.with_placed(torch.stack(found, 1)) if placed else source.with_states(found[0])
-    return changed.with_pooled(target.pooled) if taken else changed
+    return changed.with_pooled(target.pooled) if of_words > 0.5 else changed
 
 
 def _changed(
@@ -130,9 +132,12 @@ def _changed(
 ) -> Tensor:
     """One prompt's states (tokens, width), with those of the other prompt at the same place."""
     tokens, other = source.tokens[image][0], target.tokens[image][0]
-    groups = positions_of(tokens, max(tokens.end, other.end))  # of the longer prompt
+    end = max(tokens.end, other.end)  # of the longer prompt
+    groups = positions_of(tokens, end)
     taken = {"none": [], "all": [one for group in groups.values() for one in group], **groups}[config.take]
     states = swapped(states, others, taken, config.share)
+    for name, share in config.mix.items():
+        states = swapped(states, others, chosen(tokens, [name], end), share)
     states = swapped(states, empty, chosen(tokens, config.without))
     for name, factor in config.fade.items():
         states = faded(states, empty, chosen(tokens, [name]), factor)

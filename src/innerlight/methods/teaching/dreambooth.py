@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 
+from torch import nn
+
 from innerlight.backbones import Backbone, Size
 from innerlight.backbones.saving import refuse_unsavable
 from innerlight.embedded.concepts import concept, likeness, plain_names, right
@@ -24,6 +26,7 @@ from innerlight.tuning.subjects import NAME, subject_parts
 from innerlight.tuning.taught import Taught, teach_weights
 
 STEPS, RATE = 800, 5e-6  # of the released script with prior preservation, for Stable Diffusion
+RATE_WITH_TEXTS = 2e-6
 ALONE = 400  # steps, without
 PRIOR = 64  # pictures of a class, in its claims
 WITHOUT = "without prior preservation"
@@ -36,11 +39,12 @@ class DreamboothConfig:
 
     steps: int | None = None  # None: the model's own, else 800, or 400 without the class
     batch: int = 4  # pictures of the thing a step, and as many of its class
-    rate: float | None = None  # None: the model's own, else 5e-6
+    rate: float | None = None  # None: the model's own, else 5e-6, or 2e-6 with text encoders
     decay: float = 0.01  # of weights
     weight: float = 1.0  # of the loss on the class; 0: no prior preservation
     prior: int = 100  # pictures of the class, drawn before anything is learned
     mirror: bool = False  # also learn from mirror images; not for things that have a left and a right
+    texts: bool = False  # also tune text encoders
 
 
 @cache
@@ -108,16 +112,18 @@ def dreambooth(
         backbone, shots, name, like, batch=config.batch, weight=config.weight, prior=config.prior, seed=seed,
         folder=folder, run=run or Run(),
     )  # fmt: skip
-    tuned = backbone.copy()
-    tuned.unet.float().requires_grad_(True)  # half precision cannot hold steps this small
+    tuned = backbone.copy(texts=config.texts)
+    networks = {name: network for name, network in tuned.networks.items() if network is not backbone.networks[name]}
+    learning = nn.ModuleDict(networks).float().requires_grad_(True)  # half precision cannot hold steps this small
     known = backbone.calibration
     steps = (
         int(known.get("dreambooth_steps", STEPS if config.weight else ALONE)) if config.steps is None else config.steps
     )
-    rate = float(known.get("dreambooth_rate", RATE)) if config.rate is None else config.rate
+    usual = RATE_WITH_TEXTS if config.texts else RATE
+    rate = float(known.get("dreambooth_rate", usual)) if config.rate is None else config.rate
     recipe = {"method": "dreambooth", "config": asdict(config) | {"steps": steps, "rate": rate}}
     return teach_weights(
-        backbone, tuned, tuned.unet, name, like, images, parts, kind="model", steps=steps, rate=rate,
+        backbone, tuned, learning, name, like, images, parts, kind="model", texts=config.texts, steps=steps, rate=rate,
         decay=config.decay, recipe=recipe, seed=seed, folder=folder, report=report, judged=likeness(backbone, like),
         run=run,
     )  # fmt: skip

@@ -37,6 +37,7 @@ class DreamboothLoraConfig:
     weight: float = 0.0  # of the loss on what the model draws of the class; 0: no prior preservation
     prior: int = 100  # pictures of the class, drawn before anything is learned
     mirror: bool = False  # also learn from mirror images; not for things that have a left and a right
+    texts: bool = False  # also in the attention of text encoders
 
 
 @cache
@@ -84,13 +85,13 @@ def dreambooth_lora(
         backbone, shots, name, like, batch=config.batch, weight=config.weight, prior=config.prior, seed=seed,
         folder=folder, run=run or Run(),
     )  # fmt: skip
-    tuned = add_lora(backbone, config.rank, alpha=config.alpha, seed=seed)
+    tuned = add_lora(backbone, config.rank, alpha=config.alpha, texts=config.texts, seed=seed)
     known = backbone.calibration
     steps = int(known.get("dreambooth_lora_steps", STEPS)) if config.steps is None else config.steps
     rate = float(known.get("dreambooth_lora_rate", RATE)) if config.rate is None else config.rate
     recipe = {"method": "dreambooth_lora", "config": asdict(config) | {"steps": steps, "rate": rate}}
     return teach_weights(
-        backbone, tuned, lora_of(tuned), name, like, images, parts, kind="lora", steps=steps, rate=rate,
-        decay=config.decay, recipe=recipe, seed=seed, folder=folder, report=report, judged=likeness(backbone, like),
-        run=run,
+        backbone, tuned, lora_of(tuned), name, like, images, parts, kind="lora", texts=config.texts, steps=steps,
+        rate=rate, decay=config.decay, recipe=recipe, seed=seed, folder=folder, report=report,
+        judged=likeness(backbone, like), run=run,
     )  # fmt: skip
