@@ -99,6 +99,10 @@ viz.grid(
 )
 
 # %%
+# No word takes its thing along: without the state of `horse` there still is one, for all that
+# follows has read it too. `red` and `grass` show most where they are muted, the pads in the colours
+# of the whole scene.
+#
 # Between two prompts
 # -------------------
 #

@@ -74,6 +74,9 @@ def test_words_that_cannot_be_mixed_are_refused(small: Backbone):
     twice = LearnedWord("<long>", tuple(one.repeat(1, 2, 1) for one in look.vectors))
     with pytest.raises(InputError, match="<long> 2; expected as many"):
         mixed_word(small, shape, twice, "<both>")
+    assert mixed_word(knowing(small), shape, look, "<both>").tokens == 1, "also where both are known"
+    with pytest.raises(InputError, match="share: expected 0 to 1"):
+        mixed_word(small, shape, look, "<both>", StyleMixingConfig(share=2.0))
     with pytest.raises(InputError, match="as a whole"):
         mixed_word(small, shape, look, "<both>", StyleMixingConfig(positions="pads"))
     with pytest.raises(InputError, match="another kind of model"):

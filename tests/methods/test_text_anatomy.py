@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from innerlight.backbones import Backbone
+from innerlight.backbones import Backbone, blank
 from innerlight.methods.editing.text_anatomy import TextAnatomyConfig, text_anatomy
 from innerlight.prompts import LearnedWord
 from innerlight.sampling.anatomy import GROUPS, anatomy, chosen, faded, moved, muted, positions_of, swapped
@@ -97,6 +97,18 @@ def test_each_position_is_mixed_as_it_is_told(small: Backbone):
     one, both = made(small, take="none", mix={"red": 1.0}), made(small, take="none", mix={"red": 1.0, "cat": 0.5})
     assert not torch.equal(one, both)
     assert not torch.equal(one, made(small, take="none"))
+    assert torch.equal(made(small, mix={"pads": 0.5}), made(small, take="pads", share=0.5)), "in place of share"
+    assert torch.equal(made(small, take="all", mix={"pads": 0.0}), made(small, take="words"))
+    assert torch.equal(
+        made(small, take="none", mix={"words": 1.0, "red": 0.0, "cat": 1.0}),
+        made(small, take="words", mix={"red": 0.0}),
+    )
+
+
+def test_the_state_of_the_whole_goes_with_the_end_mark():
+    xl = blank("sdxl")
+    assert torch.equal(made(xl, take="all", mix={"words": 0.0}), made(xl, take="none", mix={"bos": 1.0, "pads": 1.0}))
+    assert torch.equal(made(xl, take="none", mix={"words": 1.0}), made(xl, take="words"))
 
 
 def test_each_word_and_group_is_muted_by_itself_from_one_noise(backbone: Backbone):
@@ -160,6 +172,7 @@ def test_muted_words_say_what_the_empty_prompt_says(small: Backbone):
         ({"take": "some"}, InputError, "none, bos, words, pads, all"),
         ({"share": 2.0}, InputError, "0 to 1"),
         ({"mix": {"red": -0.5}}, InputError, "red: expected 0 to 1"),
+        ({"mix": {"share": 0.5}, "share": 5.0}, InputError, "share: expected 0 to 1"),
         ({"mix": {"zebra": 0.5}}, (InputError, NotFoundError), "zebra"),
         ({"component": 999, "strength": 1.0}, InputError, "directions 0 to"),
         ({"fade": {"zebra": 0.0}}, (InputError, NotFoundError), "zebra"),

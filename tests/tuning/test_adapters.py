@@ -225,6 +225,123 @@ def test_files_of_other_trainers_are_read_and_fused(small: Backbone, tmp_path: P
     assert apart(fuse_lora(opened_with_it), back) < 1e-5
 
 
+@pytest.fixture
+def live(small: Backbone, model: str, tmp_path: Path) -> Any:
+    """A pipeline with two LoRAs, of UNet and texts, and their files."""
+    from diffusers import StableDiffusionPipeline
+
+    for name, seed in (("x", 1), ("y", 2)):
+        wider = add_lora(small, 2, texts=True)
+        generator = torch.Generator().manual_seed(seed)
+        for parameter in lora_of(wider).values():
+            parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+        save_lora(tmp_path / f"{name}.safetensors", wider, model_hash=small.hash)
+    with quiet():
+        pipe = StableDiffusionPipeline.from_pretrained(model, torch_dtype=torch.float32)
+        for name in ("x", "y"):
+            pipe.load_lora_weights(tmp_path, weight_name=f"{name}.safetensors", adapter_name=name)
+    return pipe, {name: tmp_path / f"{name}.safetensors" for name in ("x", "y")}
+
+
+def test_the_others_of_a_pipeline_stay_as_strong_as_they_were(small: Backbone, live: Any):
+    pipe, files = live
+    pipe.set_adapters("x", {"unet": 0.2, "text_encoder": 1.0})
+    given = load(pipe)
+    before, trained = drawn(given), {key: one.requires_grad for key, one in lora_of(given).items()}
+    given.vae.train()
+    assert torch.equal(drawn(open_lora(files["y"], given, scale=0.0, other_base=True)), before)
+    wider = open_lora(files["y"], given, other_base=True)
+    assert not torch.equal(drawn(wider), before)
+    assert given.hash != wider.hash
+    assert torch.equal(drawn(given), before)
+    assert {key: one.requires_grad for key, one in lora_of(given).items()} == trained
+    assert given.vae.training, "shared, and left as it is"
+    given.vae.eval()
+    assert apart(fuse_lora(given), given) < 1e-5
+
+
+def test_what_a_lora_cannot_stand_beside_is_refused_and_left_as_it_is(live: Any):
+    pipe, files = live
+    pipe.disable_lora()
+    for change in (lambda one: open_lora(files["x"], one, other_base=True), fuse_lora):
+        with pytest.raises(InputError, match="switched off"):
+            change(load(pipe))
+    pipe.enable_lora()
+    pipe.fuse_lora()
+    given = load(pipe)
+    before, weights_before = drawn(given), {key: one.clone() for key, one in pipe.unet.state_dict().items()}
+    with pytest.raises(InputError, match="fused in its pipeline"):
+        open_lora(files["x"], given, other_base=True)
+    fused = fuse_lora(given)
+    assert not lora_of(fused)
+    assert apart(fused, given) < 1e-5
+    assert all(torch.equal(one, weights_before[key]) for key, one in pipe.unet.state_dict().items())
+    assert torch.equal(drawn(given), before)
+
+
+def test_where_parts_move_between_devices_it_is_refused(small: Backbone, tmp_path: Path):
+    save_lora(tmp_path, moved(small), model_hash=small.hash)
+    moving = small.copy()
+    moving.unet._hf_hook = object()
+    for change in (lambda: open_lora(tmp_path, moving), lambda: add_lora(moving, 2), lambda: fuse_lora(moving)):
+        with pytest.raises(InputError, match="between devices"):
+            change()
+
+
+def test_in_half_precision_it_is_read_as_it_was_written_and_another_leaves_it_so(tmp_path: Path, model: str):
+    half = load(model, dtype="float16", device="cpu")
+    wider = moved(half, texts=True)
+    save_lora(tmp_path, wider, model_hash=half.hash)
+    back = open_lora(tmp_path, half)
+    both = open_lora(tmp_path, back)
+    for key, one in lora_of(wider).items():
+        assert torch.equal(lora_of(back)[key], one)
+        assert (one.dtype, lora_of(back)[key].dtype) == (torch.float32, torch.float32)
+    assert {one.dtype for one in lora_of(both).values()} == {torch.float32}
+    assert not any(one.requires_grad for one in lora_of(back).values())
+    assert both.hash != back.hash
+
+
+@pytest.mark.parametrize("texts", [False, True])
+def test_of_a_file_nothing_is_left_out_in_silence(small: Backbone, tmp_path: Path, texts: bool):
+    save_lora(tmp_path, moved(small, texts=texts), model_hash=small.hash)
+    tensors = load_file(tmp_path / FILE)
+    key = max(key for key in tensors if "lora_B" in key)
+    bad = {
+        "without one factor": ({one: values for one, values in tensors.items() if one != key}, "not whole"),
+        "of a dora": ({**tensors, key.replace("lora_B.weight", "dora_scale"): torch.ones(1)}, "is a DoRA"),
+        "of a second encoder": (
+            {**tensors, **{f"text_encoder_2.layer.lora_{end}.weight": torch.ones(2, 2) for end in "AB"}},
+            "for another kind of model",
+        ),
+    }
+    for name, (given, message) in bad.items():
+        save_file(given, tmp_path / f"{name}.safetensors")
+        with pytest.raises(InputError, match=message):
+            open_lora(tmp_path / f"{name}.safetensors", small)
+    tried = open_lora(tmp_path / "of a second encoder.safetensors", small, other_base=True)
+    assert torch.equal(drawn(tried), drawn(open_lora(tmp_path, small)))
+
+
+def test_only_what_a_file_can_hold_is_written(small: Backbone, model: str, tmp_path: Path):
+    save_lora(tmp_path / "toy", moved(small), model_hash=small.hash)
+    weak = open_lora(tmp_path / "toy", small, scale=0.5)
+    both = open_lora(tmp_path / "toy", weak)
+    others = load(model, lora=tmp_path / "toy")
+    for other in (small, weak, both, others):
+        with pytest.raises(InputError, match="expected one LoRA"):
+            save_lora(tmp_path / "new", other, model_hash=small.hash)
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_was_learned_on_a_model_fits_it_whatever_lora_it_has(model: str, tmp_path: Path):
+    plain = load(model)
+    save_lora(tmp_path, moved(plain), model_hash=plain.hash)
+    opened = load(model, lora=tmp_path)
+    assert opened.beneath == plain.hash != opened.hash
+    assert open_lora(tmp_path, opened).beneath == plain.hash
+
+
 def test_a_file_is_known_by_what_it_holds(small: Backbone, tmp_path: Path):
     save_lora(tmp_path / "toy.safetensors", moved(small), model_hash=small.hash)
     save_file({"<toy>": torch.zeros(1, 4)}, tmp_path / "word.safetensors")

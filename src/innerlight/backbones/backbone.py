@@ -263,7 +263,7 @@ class Backbone:
     def knowing(self, *words: LearnedWord) -> Backbone:
         """The same model, whose prompts may hold these words; nothing of this one is changed."""
         for word in words:
-            self._refuse_unfit(word)
+            self.refuse_unfit(word)
         texts = [
             encoder.knowing(words, [word.vectors[number] for word in words])
             for number, encoder in enumerate(self.texts)
@@ -278,13 +278,14 @@ class Backbone:
         """The same model with other vectors for words that it knows: as many for each, or fewer."""
         texts = list(self.texts)
         for word in words:
-            self._refuse_unfit(word)
+            self.refuse_unfit(word)
             (known,) = (one for one in self.learned if one.name == word.name)
             assert word.tokens <= known.tokens, f"{word.name}: {known.tokens} tokens are known, not {word.tokens}"
             texts = [one.relearning(word.name, own) for one, own in zip(texts, word.vectors, strict=True)]
         return type(self)(**{**vars(self), "texts": tuple(texts)})
 
-    def _refuse_unfit(self, word: LearnedWord) -> None:
+    def refuse_unfit(self, word: LearnedWord) -> None:
+        """Raise for a word that was learned on another kind of model."""
         widths = [encoder.model.get_input_embeddings().embedding_dim for encoder in self.texts]
         given = [vectors.shape[-1] for vectors in word.vectors]
         if given != widths:
@@ -357,13 +358,13 @@ class Backbone:
 
     def copy(self, *, shared: bool = False, texts: bool = False) -> Backbone:
         """The same model with a UNet of its own, and with `texts` text encoders of its own, to be changed at will; or
-        with layers of its own on the same weights, if they are `shared`.
+        with layers of its own on the same weights, if they are `shared`, and LoRAs of its own beside them.
         """
         from innerlight.backbones.sites import sites_of
 
         def other(network: Any) -> Any:
-            weights = (*network.parameters(), *network.buffers()) if shared else ()
-            return deepcopy(network, {id(one): one for one in weights})
+            weights = (*network.named_parameters(), *network.named_buffers()) if shared else ()
+            return deepcopy(network, {id(one): one for name, one in weights if ".lora_" not in name})
 
         own = {"unet": (unet := other(self.unet)), "sites": sites_of(unet)}
         if texts:

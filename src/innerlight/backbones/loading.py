@@ -154,7 +154,7 @@ def _with_lora(parts: Parts, lora: Any, local_only: bool, pickle: bool) -> Parts
         pipeline.set_adapters(names)
     for module in parts.modules.values():
         module.eval().requires_grad_(False)
-    return replace(parts, hash=hash_modules(parts.modules.values()))
+    return replace(parts, hash=hash_modules(parts.modules.values()), beneath=parts.hash)
 
 
 def _tokenizers(tokenizer: Any) -> list[Any]:

@@ -44,6 +44,7 @@ class Parts:
     hash: str
     empty_is_zero: bool = False
     calibration: Mapping[str, Any] = field(default_factory=dict)
+    beneath: str = ""  # the hash without LoRAs
 
     @property
     def modules(self) -> dict[str, Any]:
@@ -75,6 +76,7 @@ class Parts:
             calibration=self.calibration,
             empty_is_zero=self.empty_is_zero,
             hash=self.hash,
+            beneath=self.beneath,
         )
 
     def _refuse_foreign(self) -> None:

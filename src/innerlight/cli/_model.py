@@ -52,11 +52,12 @@ def _knowing(backbone: Backbone, path: Path) -> Backbone:
 
     lora = is_lora(path)
     base = (read_lora(path)[1] if lora else read_word(path).about).get("base")
-    if base and base not in (backbone.hash, backbone.beneath):
+    other = bool(base) and base not in (backbone.hash, backbone.beneath)
+    if other:
         print(f"innerlight: {path} was learned on another model and may mean something else here", file=sys.stderr)
     if lora:
-        return open_lora(path, backbone, other_base=True)
-    return backbone.knowing(open_word(path, backbone, other_base=True))
+        return open_lora(path, backbone, other_base=other)
+    return backbone.knowing(open_word(path, backbone, other_base=other))
 
 
 def sides(text: str | None) -> Size | None:

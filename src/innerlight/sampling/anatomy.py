@@ -119,11 +119,15 @@ def chosen(tokens: Tokens, names: Sequence[str], end: int | None = None) -> list
 
 
 def swapped(states: Tensor, other: Tensor, positions: Sequence[int], share: float = 1.0) -> Tensor:
-    """States (..., tokens, width), at some positions those of another prompt, or between the two; 0 and 1 to the
-    bit.
-    """
-    weight = torch.zeros(states.shape[-2], 1, device=states.device)
+    """States (..., tokens, width), at some positions those of another prompt, or between the two."""
+    weight = torch.zeros(states.shape[-2])
     weight[list(positions)] = share
+    return blended(states, other, weight)
+
+
+def blended(states: Tensor, other: Tensor, weight: Tensor) -> Tensor:
+    """States (..., tokens, width), of another prompt by as much as `weight` (tokens,) says; 0 and 1 to the bit."""
+    weight = weight.to(states.device)[:, None]
     return torch.where(weight == 1, other, torch.where(weight == 0, states, states + weight * (other - states)))
 
 

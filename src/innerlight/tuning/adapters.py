@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,6 @@ from innerlight.backbones.hashing import LENGTH, hash_modules
 from innerlight.backbones.opening import opening, quiet
 from innerlight.backbones.pipelines import pipeline_of
 from innerlight.backbones.saving import scheduler_of
-from innerlight.backbones.sites import sites_of
 from innerlight.files import atomic_path
 from innerlight.sampling.noise import seeds_of
 from innerlight.tuning.words import opened_tensors
@@ -36,6 +38,7 @@ TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")  # of a text encoder's
 ADAPTER, FILE = "learned", "pytorch_lora_weights.safetensors"
 FORMAT = "innerlight lora 1"
 _SETTINGS = "lora_adapter_metadata"  # diffusers' key
+_FACTOR = re.compile(r"lora[._](A|B|up|down)\b")  # in the names of tensors, one for A and one for B
 _ROOT = "text_model."  # in the names of a text encoder's layers, to all but the newest libraries
 
 
@@ -81,10 +84,16 @@ def lora_of(backbone: Backbone) -> nn.ParameterDict:
 
 def save_lora(path: str | os.PathLike[str], backbone: Backbone, *, model_hash: str, **about: Any) -> None:
     """Write the LoRA on `backbone`, learned on the model of `model_hash`, to a file, or into a folder by the name that
-    diffusers looks for.
+    diffusers looks for. It must be the only one, at its own strength.
     """
     from peft.utils import get_peft_model_state_dict
 
+    names = {name for _, layer in _layers(backbone) for name in layer.scaling}
+    if names != {ADAPTER} or _strengths(backbone):
+        raise InputError(
+            f"{backbone.name}: expected one LoRA that was learned here, at strength 1, got {', '.join(sorted(names)) or 'none'}; "
+            "fuse_lora, and save the model"
+        )
     tensors, settings = {}, {}
     for part, network in backbone.networks.items():
         if ADAPTER not in (getattr(network, "peft_config", None) or {}):
@@ -111,38 +120,47 @@ def open_lora(
     other_base: bool = False,
 ) -> Backbone:
     """The model with the LoRA in a file or folder, `scale` times as strong, beside those that it has already. One that
-    was learned on another model is refused (but for `other_base`).
+    was learned on another model is refused, and one that has layers which this one has not; with `other_base` both are
+    tried, as far as they fit.
     """
     file = _file(path)
-    _, told = read_lora(file)
+    tensors, told = read_lora(file)
     base = told.get("base")
     if base and base not in (backbone.hash, backbone.beneath) and not other_base:
         raise InputError(
             f"{file} was learned on a model of hash {base}, not on {backbone.name} ({backbone.hash}), and may mean "
             "something else here; to try it: other_base=True"
         )
+    if any("dora_scale" in key for key in tensors):
+        raise InputError(f"{file} is a DoRA, which is not read; its LoRA alone would be another")
     wider = _beside(backbone, texts=True)
-    scales = _scales(wider.networks.values())
-    name = f"{ADAPTER}_{len(scales) + 1}" if scales else ADAPTER
-    scales[name] = scale
+    before = {where: (dict(layer.scaling), list(layer.active_adapters)) for where, layer in _layers(wider)}
+    name = _unused({one for scaling, _ in before.values() for one in scaling})
+    factors = {key: one.data for key, one in lora_of(wider).items()}
     with opening(f"{file} for {backbone.name}"), _as_they_were(backbone):
-        pipeline = _pipeline(wider)
-        pipeline.load_lora_weights(
+        _pipeline(wider).load_lora_weights(
             str(file.parent), weight_name=file.name, adapter_name=name, local_files_only=True, use_safetensors=True
         )
-        if all(name not in found for found in pipeline.get_list_adapters().values()):
-            raise InputError(f"{file} has no layer of {backbone.name}; it is for another kind of model")
-        pipeline.set_adapters(list(scales), list(scales.values()))
-    for network in wider.networks.values():
-        network.eval()
-    for key, parameter in lora_of(wider).items():
-        if f"/{name}/" not in key:
-            continue
-        parameter.requires_grad_(False).data = parameter.data.float()
+    for where, layer in _layers(wider):  # the others as they were, whatever diffusers has switched on
+        scaling, active = before.get(where, ({}, []))
+        layer.set_adapter([*active, name] if name in layer.lora_A else active)
+        layer.scaling.update(scaling)
+        if name in layer.lora_A:
+            layer.scaling[name] *= scale
+    own = {key: one for key, one in lora_of(wider).items() if key not in factors}
+    _refuse_partial(file, backbone, tensors, own, other_base=other_base)
+    for key, parameter in lora_of(wider).items():  # as they were and as the file has them, not in half precision
+        part, layer = key.replace(f"/{name}/", "/").replace("/", ".").split(".", 1)
+        given = (factors.get(key), tensors.get(f"{part}.{layer}"), tensors.get(f"{part}.{_ROOT}{layer}"))
+        exact = next((one for one in given if one is not None), parameter.data)
+        parameter.data = exact.to(parameter.device).float()
+    for part, network in wider.networks.items():
+        if network is not backbone.networks[part]:
+            network.eval()
+    lora_of(wider).requires_grad_(False)
     wider.hash = hash_modules(wider.networks.values())
-    if any(one != 1 for one in scales.values()):
-        told_scales = " ".join(map(repr, scales.values()))
-        wider.hash = hashlib.sha256(f"{wider.hash} {told_scales}".encode()).hexdigest()[:LENGTH]
+    if strengths := _strengths(wider):
+        wider.hash = hashlib.sha256(f"{wider.hash} {strengths}".encode()).hexdigest()[:LENGTH]
     return wider
 
 
@@ -150,6 +168,7 @@ def fuse_lora(backbone: Backbone) -> Backbone:
     """The model with weights of its own, of which its LoRAs are part: the same pictures but for rounding, and a model
     that can be saved, or be given another LoRA to learn. Without any, a copy.
     """
+    _refuse_unusable(backbone, fused=False)
     fused = backbone.copy(texts=True)
     with quiet():
         pipeline = _pipeline(fused)
@@ -157,31 +176,79 @@ def fuse_lora(backbone: Backbone) -> Backbone:
         if parts:
             pipeline.fuse_lora(components=parts)
             pipeline.unload_lora_weights()
-    return replace(fused, sites=sites_of(fused.unet), hash=hash_modules(fused.networks.values()), beneath="")
+    return replace(fused, hash=hash_modules(fused.networks.values()), beneath="")
 
 
 def _beside(backbone: Backbone, *, texts: bool) -> Backbone:
     """The same model, on the same weights, for a LoRA to be put beside them."""
+    _refuse_unusable(backbone)
     wider = backbone.copy(shared=True, texts=texts)
     wider.beneath = backbone.beneath or backbone.hash
     return wider
+
+
+def _refuse_unusable(backbone: Backbone, *, fused: bool = True) -> None:
+    """Raise where a pipeline, opened as it is, does with its networks what a LoRA cannot stand beside."""
+    if any(hasattr(module, "_hf_hook") for network in backbone.networks.values() for module in network.modules()):
+        raise InputError(f"{backbone.name} moves its parts between devices; give its pipeline the LoRA before it does")
+    layers = [layer for _, layer in _layers(backbone)]
+    if any(layer.disable_adapters for layer in layers):
+        raise InputError(f"{backbone.name}: a LoRA is switched off; enable_lora() or unload_lora_weights() first")
+    if fused and any(layer.merged for layer in layers):
+        raise InputError(f"{backbone.name}: a LoRA is fused in its pipeline; call fuse_lora first, which makes a copy")
+
+
+def _refuse_partial(
+    file: Path, backbone: Backbone, tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], *, other_base: bool
+) -> None:
+    """Raise for a LoRA of which some would be missing."""
+    given = sum(_FACTOR.search(key) is not None for key in tensors)
+    if not own:
+        raise InputError(f"{file} has no layer of {backbone.name}; it is for another kind of model")
+    if any(one.is_meta for one in own.values()):
+        raise InputError(f"{file} is not whole: of some layers it has one factor without the other; get it again")
+    if len(own) != given and not other_base:
+        raise InputError(
+            f"{file} has {given} factors, {backbone.name} takes {len(own)} of them; it was made for another kind of "
+            "model; to try it: other_base=True"
+        )
+
+
+def _layers(backbone: Backbone) -> list[tuple[str, Any]]:
+    """All layers that have a LoRA, by where they are."""
+    return [
+        (f"{part}.{name}", module)
+        for part, network in backbone.networks.items()
+        for name, module in network.named_modules()
+        if hasattr(module, "lora_A")
+    ]
+
+
+def _unused(names: Collection[str]) -> str:
+    """What a further LoRA is called."""
+    return next(one for one in chain([ADAPTER], (f"{ADAPTER}_{k}" for k in count(2))) if one not in names)
+
+
+def _strengths(backbone: Backbone) -> list[str]:
+    """Of LoRAs that count otherwise than their rank and alpha say, or not at all: where, and how much."""
+    return [
+        f"{where} {name} {scaling if name in layer.active_adapters else 0}"
+        for where, layer in _layers(backbone)
+        for name, scaling in layer.scaling.items()
+        if name not in layer.active_adapters or scaling != _usual(layer, name)
+    ]
+
+
+def _usual(layer: Any, name: str) -> float:
+    """How much B A counts in a layer by its rank and alpha."""
+    rank = layer.r[name]
+    return layer.lora_alpha[name] / (math.sqrt(rank) if layer.use_rslora.get(name) else rank)
 
 
 def _pipeline(backbone: Backbone) -> Any:
     """A stock pipeline of the same networks: diffusers knows there how to read, join and take away LoRAs."""
     tokenizers = [encoder.tokenizer for encoder in backbone.texts]
     return pipeline_of(backbone.networks, tokenizers, scheduler_of(backbone.prediction))
-
-
-def _scales(networks: Iterable[nn.Module]) -> dict[str, float]:
-    """How strong each LoRA is that networks have, over what its rank and alpha say."""
-    found = {}
-    layers: list[Any] = [module for network in networks for module in network.modules() if hasattr(module, "lora_A")]
-    for layer in layers:
-        for name in layer.lora_A:
-            rank = layer.r[name] ** (0.5 if layer.use_rslora.get(name) else 1)
-            found[name] = layer.scaling[name] * rank / layer.lora_alpha[name] if layer.lora_alpha[name] else 1.0
-    return found
 
 
 @contextmanager

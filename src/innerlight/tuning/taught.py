@@ -192,8 +192,9 @@ def teach_weights(
     with frozen(backbone.networks):
         learn(lesson, _sampled(schedule), folder, told, whole)
     module.requires_grad_(False)
-    for network in tuned.networks.values():
-        network.eval()
+    for part, network in tuned.networks.items():
+        if network is not backbone.networks[part]:
+            network.eval()
     tuned.hash = hash_modules(tuned.networks.values())
     seen = _seen(backbone, tuned, phrase, like, images, report, parts[0], seed, judged, told)
     return Taught(tuned, phrase, kind, whole, seen)

@@ -108,12 +108,14 @@ def mixed_word(
 ) -> LearnedWord:
     """The same as a word to be kept: with the vectors of one at the inner places, and those of the other elsewhere.
 
-    In a prompt it does what mixing that prompt of the one and of the other does, but for the state of the prompt as a
-    whole where a model reads such: that has no places, and is of the mean of the vectors.
+    In a prompt it does what mixing that prompt of the one and of the other does, where the share is 1; but for the
+    state of the prompt as a whole where a model reads such: that has no places, and is of the mean of the vectors.
     """
+    _refuse_odd(config)
     if config.positions != "all":
         raise InputError(f"positions: a word is mixed as a whole, got {config.positions!r}")
-    backbone.knowing(replace(shape, name="<shape>"), replace(look, name="<look>"))  # refused if one does not fit
+    for word in (shape, look):
+        backbone.refuse_unfit(word)
     if shape.tokens != look.tokens:
         raise InputError(f"{shape.name} has {shape.tokens} tokens, {look.name} {look.tokens}; expected as many")
     inner = inner_places(backbone, config)
@@ -121,17 +123,22 @@ def mixed_word(
     vectors = []
     for own, other in zip(look.vectors, shape.vectors, strict=True):
         first, second = (one if one.ndim == 3 else one.expand(len(inner), -1, -1) for one in (own, other))
-        vectors.append(torch.where(share == 1, second, first + share * (second - first)))
+        weight = share.to(own.device)
+        vectors.append(torch.where(weight == 1, second, first + weight * (second - first)))
     return LearnedWord(name, tuple(vectors))
 
 
 def part(config: StyleMixingConfig) -> Part:
     """As a part of an edit."""
+    _refuse_odd(config)
+    return Part("style_mixing", asdict(config), lambda case: _control(case, config))
+
+
+def _refuse_odd(config: StyleMixingConfig) -> None:
     if config.positions not in POSITIONS:
         raise InputError(f"positions: expected one of {', '.join(POSITIONS)}, got {config.positions!r}")
     if not 0 <= config.share <= 1:
         raise InputError(f"share: expected 0 to 1, got {config.share}")
-    return Part("style_mixing", asdict(config), lambda case: _control(case, config))
 
 
 def _control(case: Case, config: StyleMixingConfig) -> Control:

@@ -22,7 +22,7 @@ from innerlight.embedded.concepts import DRAWN, settings_shown, two_places
 from innerlight.files import Source
 from innerlight.methods._registry import Claim, method
 from innerlight.sampling import Inversion, Run
-from innerlight.sampling.anatomy import GROUPS, chosen, faded, moved, positions_of, swapped
+from innerlight.sampling.anatomy import GROUPS, blended, chosen, faded, moved, positions_of, swapped
 from innerlight.sampling.editing import SOURCE, Case, Control, Edited, Part, edit
 from innerlight.types import InputError
 
@@ -35,7 +35,7 @@ class TextAnatomyConfig:
 
     take: Literal["none", "bos", "words", "pads", "all"] = "pads"  # positions whose states are the target's
     share: float = 1.0  # of the target's states there
-    mix: Mapping[str, float] = field(default_factory=dict)  # the same of bos, words, pads, or words, each its own
+    mix: Mapping[str, float] = field(default_factory=dict)  # other shares, of bos, words, pads, or words
     without: tuple[str, ...] = ()  # bos, words, pads, or words of the source: as in the empty prompt
     fade: Mapping[str, float] = field(default_factory=dict)  # of bos, words, pads, or words: how loud; 1 as it is
     component: int = 0  # the direction to move along, of the largest singular value first
@@ -96,7 +96,7 @@ def part(config: TextAnatomyConfig) -> Part:
     """As a part of an edit."""
     if config.take not in TAKEN:
         raise InputError(f"take: expected one of {', '.join(TAKEN)}, got {config.take!r}")
-    for title, share in {"share": config.share, **config.mix}.items():
+    for title, share in [("share", config.share), *config.mix.items()]:
         if not 0 <= share <= 1:
             raise InputError(f"{title}: expected 0 to 1 of the target, got {share}")
     return Part("text_anatomy", asdict(config), lambda case: Control(reading=lambda told: _read(case, told, config)))
@@ -134,10 +134,13 @@ def _changed(
     tokens, other = source.tokens[image][0], target.tokens[image][0]
     end = max(tokens.end, other.end)  # of the longer prompt
     groups = positions_of(tokens, end)
-    taken = {"none": [], "all": [one for group in groups.values() for one in group], **groups}[config.take]
-    states = swapped(states, others, taken, config.share)
+    weight = torch.zeros(len(states))
+    weight[{"none": [], "all": [one for group in groups.values() for one in group], **groups}[config.take]] = (
+        config.share
+    )
     for name, share in config.mix.items():
-        states = swapped(states, others, chosen(tokens, [name], end), share)
+        weight[chosen(tokens, [name], end)] = share
+    states = blended(states, others, weight)
     states = swapped(states, empty, chosen(tokens, config.without))
     for name, factor in config.fade.items():
         states = faded(states, empty, chosen(tokens, [name]), factor)
