@@ -91,8 +91,8 @@ def save_lora(path: str | os.PathLike[str], backbone: Backbone, *, model_hash: s
     names = {name for _, layer in _layers(backbone) for name in layer.scaling}
     if names != {ADAPTER} or _strengths(backbone):
         raise InputError(
-            f"{backbone.name}: expected one LoRA that was learned here, at strength 1, got {', '.join(sorted(names)) or 'none'}; "
-            "fuse_lora, and save the model"
+            f"{backbone.name}: expected one LoRA that was learned here, at strength 1, got "
+            f"{', '.join(sorted(names)) or 'none'}; fuse_lora, and save the model"
         )
     tensors, settings = {}, {}
     for part, network in backbone.networks.items():
