@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,18 @@ def test_what_a_picture_shows_is_of_the_one_scene_or_of_the_other():
     for role in ("class", "colour", "pattern"):
         first, second = (np.mean([both[number][role] for both in seen]) for number in (0, 1))
         assert first > second + 0.5, role
+
+
+def test_the_inner_places_grow_from_the_coarsest_to_both_sides(backbone: Backbone):
+    found = p_plus.splits(backbone)
+    strides = [site.grid_stride for site in backbone.places]
+    assert 3 <= len(found) <= p_plus.SPLITS + 1
+    first, last = found[0]
+    assert {one for place, one in enumerate(strides) if first <= place <= last} == {max(strides)}
+    for (first, last), (further, later) in pairwise(found):
+        assert further <= first <= last <= later
+        assert (further, later) != (first, last)
+    assert found[-1] != (0, len(strides) - 1), "some are left to the outer caption"
 
 
 def test_a_concept_has_a_colour_without_a_word_and_the_judge_knows_it():

@@ -58,7 +58,7 @@ RECOGNITION = (
 TEACHING = (
     *_owed("textual_inversion", "identity likeness", "the_word_it_began_as"), "textual_inversion.variants",
     *_owed("p_plus", "identity likeness", "textual_inversion_in_five_times_the_steps"),
-    *_owed("p_plus", "layers", "pattern"),
+    *_owed("p_plus", "layers split", "pattern"),
     "dreambooth.identity", "dreambooth.likeness", "dreambooth.price", "dreambooth.leak", "dreambooth.forgetting",
     *_owed("dreambooth_lora", "identity likeness", "the_name_before_it_was_taught"),
     *_owed("style_mixing", "joint", "the_mean_of_both_prompts the_shape_alone"),

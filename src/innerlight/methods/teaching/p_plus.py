@@ -37,6 +37,7 @@ from innerlight.tuning.templates import STYLES, THINGS, known_to
 from innerlight.world import caption
 
 FEW = 40  # steps that are compared with as many of one vector, and with five times as many
+SPLITS = 6  # between inner and outer places, that are compared
 STEPS = 500  # of the paper, a tenth of what it gives to textual inversion
 
 
@@ -63,16 +64,43 @@ def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]]:
     return {arm: asked.judged(backbone.knowing(word), f"a {WORD}", seed) for arm, word in words.items()}
 
 
-def _score_layers(backbone: Backbone, seed: int) -> dict[str, float] | None:
+def _from_inner(backbone: Backbone, seed: int, **places: int) -> dict[str, float] | None:
     """One caption for the inner places, another for the outer: how often class, colour and pattern are the inner's."""
     both = two_looks(seed, backbone.size[0])
     if both is None:
         return None
     inner, outer = (caption(one.scene, "short", say=[(0, role) for role in ("noun", *ROLES)]).text for one in both)
-    mixing = get("style_mixing").function
-    made = mixing(backbone, [inner] * DRAWN, [outer] * DRAWN, seed=seed, run=Run(progress=False)).images
-    found = taken_from(*both, made)
+    mixing = get("style_mixing")
+    made = mixing.function(
+        backbone, [inner] * DRAWN, [outer] * DRAWN, mixing.config(**places), seed=seed, run=Run(progress=False)
+    )
+    return taken_from(*both, made.images)
+
+
+def _score_layers(backbone: Backbone, seed: int) -> dict[str, float] | None:
+    found = _from_inner(backbone, seed)
     return None if found is None else {"method": found["class"], **{role: found[role] for role in ROLES}}
+
+
+def splits(backbone: Backbone) -> list[tuple[int, int]]:
+    """First and last of the inner places: from the coarsest alone on ever more to both sides, but never all."""
+    strides = [site.grid_stride for site in backbone.places]
+    coarse = [number for number, stride in enumerate(strides) if stride == max(strides)]
+    middle, last = (coarse[0] + coarse[-1]) / 2, len(strides) - 1
+    widths = np.linspace((coarse[-1] - coarse[0]) / 2, max(middle, last - middle), SPLITS + 1)
+    found = [(max(0, round(middle - width)), min(last, round(middle + width))) for width in widths]
+    return [one for one in dict.fromkeys(found) if one != (0, last)]
+
+
+def _score_split(backbone: Backbone, seed: int) -> dict[str, float] | None:
+    """The mean over all splits; beside it, of each, how often class, colour and pattern are the inner caption's."""
+    found = {split: _from_inner(backbone, seed, first=split[0], last=split[1]) for split in splits(backbone)}
+    seen = {split: one for split, one in found.items() if one is not None}
+    if not seen:
+        return None
+    each = {f"{first} to {last}: {role}": one[role] for (first, last), one in seen.items() for role in one}
+    mean = {role: float(np.mean([one[role] for one in seen.values()])) for role in ("class", *ROLES)}
+    return {"method": mean["class"], **{role: mean[role] for role in ROLES}, **each}
 
 
 RIVALS = ("textual_inversion", "textual inversion in five times the steps")
@@ -81,6 +109,10 @@ CLAIMS = (
     Claim(
         "p_plus.layers", "the inner places carry the class more than they do the colour and the pattern",
         ("colour", "pattern"), _score_layers, scenes=40,
+    ),
+    Claim(
+        "p_plus.split", "so they do wherever inner and outer are parted: the class turns before colour and pattern do",
+        ("colour", "pattern"), _score_split, scenes=8,
     ),
 )  # fmt: skip
 
