@@ -75,10 +75,10 @@ for name, value in begun.report.scores.items():
 
 # %%
 # `drift` says how far pictures of the class itself have moved: what prior preservation is for. Over
-# ten things (`innerlight bench dreambooth --scenes 10`), 150 steps each, the colour without a word
-# is in 0.37 of their pictures, in 0.56 without the class, in none of the best caption's. It has
-# leaked into 0.02 of the pictures of the class itself, and into 0.60 without; of what is asked of
-# other classes 0.34 is still right, and 0.22 without. So the class is kept, at a price.
+# twenty things (`innerlight bench dreambooth`), 150 steps each, the colour without a word is in
+# 0.45 of their pictures, in 0.59 without the class, in none of the best caption's. It has leaked
+# into 0.01 of the pictures of the class itself, and into 0.64 without; of what is asked of other
+# classes 0.32 is still right, and 0.23 without. So the class is kept, at a price.
 #
 # On the command line:
 #

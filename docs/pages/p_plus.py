@@ -48,7 +48,9 @@ viz.grid([shots[0], *drawn.images], ["learned from", *prompts], columns=4)
 # both sides on look. Style mixing gives the ones one prompt and the others another; from left to
 # right more places read the first prompt, from the middle outwards. On twenty pairs of captions
 # (`innerlight bench p_plus`) the class is always that of the coarse places, the colour in 0.62 and
-# the pattern in 0.53 of pictures, where 0.5 would be no preference.
+# the pattern in 0.53 of pictures, where 0.5 would be no preference. Parted elsewhere, on four pairs
+# so far, the class turns first: with the coarsest four places alone it never is that of the inner
+# caption, with two more it always is, and the colour follows from place to place.
 #
 # Whether two learned things meet so, the class of the one with the colour of the other, could not
 # be shown here (`innerlight bench style_mixing`): of 200 pictures of eight pairs one has both, as

@@ -26,11 +26,9 @@ def method(monkeypatch: pytest.MonkeyPatch) -> Method:
 
     def score(backbone: Backbone, seed: int) -> dict[str, float] | None:
         asked.append(seed)
-        return (
-            None
-            if seed % 4 == 0
-            else {"method": seed % 2 + 0.5, "nothing": seed % 2, "itself": seed % 2 + 0.5, "aside": 0.25}
-        )
+        rare = {"rare": 0.75} if seed % 4 == 3 else {}  # an arm that not all scenes have
+        found = {"method": seed % 2 + 0.5, "nothing": seed % 2, "itself": seed % 2 + 0.5, "aside": 0.25, **rare}
+        return None if seed % 4 == 0 else found
 
     claim = Claim("daam.toy", "it is more", ("nothing", "itself"), score)
     made = replace(get("daam"), claims=(claim,))
@@ -48,7 +46,7 @@ def test_rows_are_paired_and_count_what_was_dropped(backbone: Backbone, method: 
     assert not second.holds
     assert first.n == 6
     assert "25% of the scenes dropped" in first.note
-    assert "aside 0.250" in first.note
+    assert "aside 0.250, rare 0.750" in first.note
     assert "aside" not in second.note
     assert first.seeds == "100000..100007"
     assert first.model == backbone.hash

@@ -193,8 +193,9 @@ def _rows(backbone: Backbone, method: Method, claim: Claim, scores: Sequence[dic
         raise InputError(f"{claim.id}: {len(kept)} of {len(scores)} scenes could be scored; give more: --scenes")
     own = np.array([one["method"] for one in kept])
     dropped = 1 - len(kept) / len(scores)
-    others = [arm for arm in kept[0] if arm not in ("method", *claim.baselines) and not arm.endswith(" edit")]
-    beside = "".join(f", {arm} {np.mean([one[arm] for one in kept]):.3f}" for arm in others)
+    arms = dict.fromkeys(arm for one in kept for arm in one if arm not in ("method", *claim.baselines))
+    others = {arm: [one[arm] for one in kept if arm in one] for arm in arms if not arm.endswith(" edit")}
+    beside = "".join(f", {arm} {np.mean(found):.3f}" for arm, found in others.items())
     size = "" if len(scores) == claim.scenes else f" --scenes {len(scores)}"
     rows = []
     for number, baseline in enumerate(claim.baselines):

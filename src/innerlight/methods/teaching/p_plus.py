@@ -112,7 +112,7 @@ CLAIMS = (
     ),
     Claim(
         "p_plus.split", "so they do wherever inner and outer are parted: the class turns before colour and pattern do",
-        ("colour", "pattern"), _score_split, scenes=8,
+        ("colour", "pattern"), _score_split, scenes=16,
     ),
 )  # fmt: skip
 
