@@ -208,6 +208,19 @@ def test_its_half_for_text_encoders_counts_by_itself(small: Backbone, tmp_path: 
     assert set(lora_of(back)) == {key for key in lora_of(wider) if not key.startswith("unet/")}
 
 
+def test_older_names_of_diffusers_are_read(small: Backbone, tmp_path: Path):
+    wider = moved(small, texts=True)
+    save_lora(tmp_path, wider, model_hash=small.hash)
+    older = {}
+    for key, one in read_lora(tmp_path)[0].items():
+        kind = "lora" if key.startswith("unet.") else "lora_linear_layer"
+        older[key.replace("lora_A", f"{kind}.down").replace("lora_B", f"{kind}.up")] = one
+    save_file(older, tmp_path / "older.safetensors")
+    back = open_lora(tmp_path / "older.safetensors", small)
+    assert torch.equal(drawn(back), drawn(wider))
+    assert back.hash == open_lora(tmp_path, small).hash
+
+
 def test_files_of_other_trainers_are_read_and_fused(small: Backbone, tmp_path: Path):
     wider = moved(small, alpha=4)
     save_lora(tmp_path, wider, model_hash=small.hash)

@@ -38,7 +38,7 @@ TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")  # of a text encoder's
 ADAPTER, FILE = "learned", "pytorch_lora_weights.safetensors"
 FORMAT = "innerlight lora 1"
 _SETTINGS = "lora_adapter_metadata"  # diffusers' key
-_FACTOR = re.compile(r"lora[._](A|B|up|down)\b")  # in the names of tensors, one for A and one for B
+_FACTOR = re.compile(r"lora(_linear_layer)?[._](A|B|up|down)\b")  # in the names of tensors, one for A and one for B
 _ROOT = "text_model."  # in the names of a text encoder's layers, to all but the newest libraries
 
 
@@ -188,7 +188,9 @@ def _beside(backbone: Backbone, *, texts: bool) -> Backbone:
 
 
 def _refuse_unusable(backbone: Backbone, *, fused: bool = True) -> None:
-    """Raise where a pipeline, opened as it is, does with its networks what a LoRA cannot stand beside."""
+    """Raise where a pipeline, opened as it is, does with its networks what a LoRA cannot stand beside; unless `fused` is
+    False, also where one is fused already.
+    """
     if any(hasattr(module, "_hf_hook") for network in backbone.networks.values() for module in network.modules()):
         raise InputError(f"{backbone.name} moves its parts between devices; give its pipeline the LoRA before it does")
     layers = [layer for _, layer in _layers(backbone)]
