@@ -188,8 +188,8 @@ def _beside(backbone: Backbone, *, texts: bool) -> Backbone:
 
 
 def _refuse_unusable(backbone: Backbone, *, fused: bool = True) -> None:
-    """Raise where a pipeline, opened as it is, does with its networks what a LoRA cannot stand beside; unless `fused` is
-    False, also where one is fused already.
+    """Raise where a pipeline, opened as it is, does with its networks what a LoRA cannot stand beside; without `fused`
+    one that is fused is no reason.
     """
     if any(hasattr(module, "_hf_hook") for network in backbone.networks.values() for module in network.modules()):
         raise InputError(f"{backbone.name} moves its parts between devices; give its pipeline the LoRA before it does")
