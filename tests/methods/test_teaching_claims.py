@@ -16,8 +16,9 @@ from innerlight.backbones import Backbone
 from innerlight.embedded import concepts
 from innerlight.embedded.concepts import concept, taken_from, two_looks
 from innerlight.methods import get, names
-from innerlight.methods.teaching import dreambooth, p_plus, textual_inversion
+from innerlight.methods.teaching import dreambooth, dreambooth_lora, p_plus, textual_inversion
 from innerlight.prompts import LearnedWord
+from innerlight.tuning.adapters import lora_of
 from innerlight.tuning.lessons import begun
 from innerlight.types import NotFoundError
 from innerlight.world import CATEGORIES
@@ -31,13 +32,29 @@ def test_a_claim_scores_the_arms_that_it_names(small: Backbone, claim: Any, monk
     monkeypatch.setattr(concepts, "DRAWN", 2)
     monkeypatch.setattr(dreambooth, "PRIOR", 2)
     monkeypatch.setattr(p_plus, "FEW", 1)
-    monkeypatch.setattr(textual_inversion, "JUDGED", 2)
+    for teaching in (textual_inversion, dreambooth_lora):
+        monkeypatch.setattr(teaching, "JUDGED", 2)
     monkeypatch.setattr(p_plus, "taken_from", lambda *given: {"class": 1.0, "colour": 0.5, "pattern": 0.0})
     quick = {"steps": 1, **{f"{name}_steps": 1 for name in names("teaching")}}
     model = replace(small, calibration=quick)
     scores = next(filter(None, (claim.score(model, seed) for seed in range(60_000, 60_020))))
     assert {"method", *claim.baselines} <= scores.keys()
     assert all(-1 <= value <= 1 for value in scores.values())
+
+
+def test_what_is_said_of_a_rank_is_of_a_lora_of_that_rank(small: Backbone, monkeypatch: pytest.MonkeyPatch):
+    def ranks(asked: concepts.Concept, model: Backbone, *given: Any) -> dict[str, float]:
+        (rank,) = {min(values.shape) for values in lora_of(model).values()}
+        return {"likeness": rank / 10, "identity": rank / 20}
+
+    monkeypatch.setattr(concepts.Concept, "judged", ranks)
+    monkeypatch.setattr(concepts.Concept, "leaked", lambda asked, model, seed: ranks(asked, model)["likeness"])
+    monkeypatch.setattr(dreambooth_lora, "right", lambda model, seed, but: 0.0)
+    (claim,) = (one for one in get("dreambooth_lora").claims if one.id.endswith("rank"))
+    found = claim.score(replace(small, calibration={"dreambooth_lora_steps": 1}), 60_000)
+    assert found["method"] == found["rank 8: leaked"] == 0.8
+    assert [found[arm] for arm in claim.baselines] == [0.1, 0.2, 0.4]
+    assert found["rank 2: identity"] == 0.1
 
 
 def test_what_a_picture_shows_is_of_the_one_scene_or_of_the_other():

@@ -69,6 +69,10 @@ class Concept:
         made = self.drawn(backbone, prompt, seed, count)
         return {"identity": self.kept(made), "likeness": self.alike(made)}
 
+    def leaked(self, backbone: Backbone, seed: int) -> float:
+        """Share of a model's pictures of its class, no name given, that show its values."""
+        return self.kept(self.drawn(backbone, f"a {self.like}", seed))
+
     def elsewhere(self, backbone: Backbone, name: str, seed: int, count: int) -> float:
         """Share of pictures of a word somewhere else, in each setting as often, that show that setting."""
         asked: list[str] = []

@@ -60,10 +60,7 @@ def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]]:
         models[arm] = taught.backbone, f"a {taught.name}"
     return {
         arm: asked.judged(model, prompt, seed)
-        | {
-            "class": -asked.kept(asked.drawn(model, f"a {asked.like}", seed)),
-            "others": right(model, seed, but=asked.like),
-        }
+        | {"class": -asked.leaked(model, seed), "others": right(model, seed, but=asked.like)}
         for arm, (model, prompt) in models.items()
     }
 
