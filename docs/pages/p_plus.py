@@ -39,7 +39,9 @@ viz.grid([shots[0], *drawn.images], ["learned from", *prompts], columns=4)
 # things P+ is faster than one vector, as its paper says: in 40 steps its pictures are as like the
 # thing (0.23, to a small network that tells individuals apart) as those of one vector in 200 (0.19;
 # the difference is undecided), and more like it than those of one vector in 40 (0.14). The colour
-# without a word is seen in 5 of 200 pictures, which is too few to tell methods apart.
+# without a word is seen in 5 of 200 pictures, which is too few to tell methods apart. The paper's
+# regulariser, which keeps each row near tokens that the model knows, is the setting `density`; it
+# is off, as nothing is known of its weight, and was not measured here.
 #
 # Shape of one, look of another
 # -----------------------------

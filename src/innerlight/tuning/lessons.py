@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,8 +46,8 @@ class Vectors(nn.Module):
     def __init__(self, backbone: Backbone, begins: Mapping[str, Sequence[Tensor]]) -> None:
         super().__init__()
         self.begins = {name: [one.detach().clone() for one in vectors] for name, vectors in begins.items()}
-        tables = [encoder.model.get_input_embeddings().weight.detach() for encoder in backbone.texts]
-        self.units = [float(table.float().square().mean().sqrt()) for table in tables]
+        self.tables = [encoder.model.get_input_embeddings().weight.detach() for encoder in backbone.texts]
+        self.units = [float(table.float().square().mean().sqrt()) for table in self.tables]
         self.offsets = nn.ModuleList(  # by word, then by encoder, then by token
             nn.ModuleList(nn.ParameterList(torch.zeros_like(row) for row in rows_of(one)) for one in vectors)
             for vectors in self.begins.values()
@@ -74,6 +75,21 @@ class Vectors(nn.Module):
         """How far a word's tokens have gone from where they began: the mean square, in units of what is usual."""
         offsets = [one for encoder in self.offsets[self.names.index(name)] for one in encoder]  # type: ignore[union-attr]
         return torch.stack([offset.square().mean() for offset in offsets]).mean()
+
+    def rarity(self, name: str, width: float) -> Tensor:
+        """How far a word's tokens are from all that the tables have: the mean of
+
+            -1/d log (1/n sum_j exp(-|v - V_j|^2 / 2 h^2)),    h = width rms(V)
+
+        for the n rows of d numbers of each table. Beside a constant that is minus the log of a kernel's density.
+        """
+        found = []
+        for vectors, table, unit in zip(self.word(name).vectors, self.tables, self.units, strict=True):
+            rows, known = vectors.flatten(0, -2) / unit, table.float() / unit
+            apart = rows.square().sum(1, keepdim=True) + known.square().sum(1) - 2 * rows @ known.T  # (rows, n)
+            density = torch.logsumexp(-apart / (2 * width**2), dim=1) - math.log(len(known))
+            found.append(-density / known.shape[1])
+        return torch.cat(found).mean()
 
 
 def rows_of(vectors: Tensor) -> tuple[Tensor, ...]:

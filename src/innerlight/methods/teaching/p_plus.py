@@ -31,9 +31,10 @@ from innerlight.methods._registry import Claim, get, method
 from innerlight.methods.teaching._claims import keeping
 from innerlight.sampling import Run
 from innerlight.tuning.denoising import Part, Shots
-from innerlight.tuning.lessons import Folder, Vectors, begun
+from innerlight.tuning.lessons import Folder, Term, Vectors, begun
 from innerlight.tuning.taught import NAME, Taught, teach_word
 from innerlight.tuning.templates import STYLES, THINGS, known_to
+from innerlight.types import InputError
 from innerlight.world import caption
 
 FEW = 40  # steps that are compared with as many of one vector, and with five times as many
@@ -49,6 +50,8 @@ class PPlusConfig:
     batch: int = 8  # pictures a step
     rate: float = 0.1  # a step, as a share of the table's rms
     decay: float = 0.0  # towards the word it began as
+    density: float = 0.0  # how much it costs to be unlike all tokens that the model knows; the paper's regulariser
+    width: float = 1.0  # of that density's kernel, in units of the table's rms; the paper does not say
     style: bool = False  # sentences about a style, not a thing
     mirror: bool = False  # also learn from mirror images; not for things that have a left and a right
 
@@ -136,6 +139,10 @@ def p_plus(
     In `folder` the run is kept as it goes, and gone on with if it was stopped. `report`: pictures of each kind that are
     drawn at the end, to see what was learned; 0 for none.
     """
+    if config.density < 0 or config.width <= 0:
+        raise InputError(
+            f"expected a density of 0 or more and a width above 0, got {config.density:g} and {config.width:g}"
+        )
     images = read_pictures(pictures)
     shots = Shots.of(backbone, images, size, mirrored=config.mirror)
     steps = _steps(backbone, config)
@@ -147,11 +154,15 @@ def p_plus(
         """One sentence a step, for it is read once for each place."""
         return [templates[random.integers(len(templates))].format(name)] * len(chosen)
 
+    terms: dict[str, Term] = {}
+    if config.density:
+        terms["density"] = Term(lambda batch, seen: config.density * vectors.rarity(name, config.width))
     part = Part("pictures", shots, say, config.batch)
+    recipe = {"method": "p_plus", "config": asdict(config) | {"steps": steps}}
     return teach_word(
         backbone, vectors, name, like, images, [part], lambda step: known.relearning(vectors.word(name)), steps=steps,
-        rate=config.rate, decay=config.decay, recipe={"method": "p_plus", "config": asdict(config) | {"steps": steps}},
-        seed=seed, folder=folder, report=report, judged=likeness(backbone, like), run=run,
+        rate=config.rate, decay=config.decay, terms=terms, recipe=recipe, seed=seed, folder=folder, report=report,
+        judged=likeness(backbone, like), run=run,
     )  # fmt: skip
 
 
