@@ -148,8 +148,7 @@ print(
 
 # %%
 # A claim holds when the worse end of that interval is above zero, and is undecided while zero lies
-# inside. This one does not hold: on this model DAAM's maps are better before they are carried. It
-# is known after half a minute.
+# inside. This one does not hold: on this model DAAM's maps are better before they are carried.
 #
 # The file
 # --------

@@ -83,12 +83,12 @@ print(f"source and picture {rows[False]}, with a gradient {rows[True]}")
 # A cell that looks at a word is not yet a thing, and what the model cannot draw does not appear.
 #
 # The authors multiply attention by 100 before the softmax over words. On the model that ships one
-# word is looked at more than all others nearly everywhere, by a tenth or so, and e to the tenth is
-# 22 000: the neglected noun's share is 0 to four digits, where there is no gradient to follow. So
+# word is looked at more than all others nearly everywhere, by a tenth or so, and e^10 is 22 000:
+# the neglected noun's share is 0 to four digits, where there is no gradient to follow. So
 # `temperature` belongs to a model, and here it was fitted: the share that is there of two things is
-# 0.54, 0.56, 0.54 and 0.51 at 100, 30, 10 and 3 in a hundred scenes, which is no more than chance
-# would make of one and the same; 30 was taken. Its claims are undecided on this model (`innerlight
-# bench attend_and_excite`): of two
-# things both are there in 0.21 of 137 pictures with it and in 0.26 without (the difference is from
-# -0.11 to 0.02), and of three things 0.37 are there with it and 0.39 without. A given picture can
-# be passed too, but moving its latents takes it away from what it was.
+# 0.54, 0.56, 0.54 and 0.51 at 100, 30, 10 and 3 in the 92 of a hundred scenes that could be asked,
+# which is no more than chance would make of one and the same; 30 was taken. Its claims are
+# undecided on this model (`innerlight bench attend_and_excite`): of two things both are there in
+# 0.21 of 137 pictures with it and in 0.26 without (the difference is from -0.11 to 0.02), and of
+# three things 0.37 are there with it and 0.39 without. A given picture can be passed too, but
+# moving its latents takes it away from what it was.

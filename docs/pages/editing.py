@@ -64,7 +64,7 @@ viz.grid(
 # ---------
 #
 # Words exchanged, layout kept: Prompt-to-Prompt. Shapes kept, all else new: Plug-and-Play. Looks
-# kept, pose and place new: MasaCtrl. What is around it untouched to the pixel: DiffEdit. What each
-# measures on the model that ships stands in :doc:`Evidence </evidence>`; on that model what keeps
-# more mostly edits less often (MasaCtrl beside Prompt-to-Prompt does both better). Two of them in
-# one run: :doc:`combining`.
+# kept, pose and place new: MasaCtrl. What is around it put back, as well as the VAE can:
+# DiffEdit. What each measures on the model that ships stands in :doc:`Evidence </evidence>`; on
+# that model what keeps more mostly edits less often (MasaCtrl beside Prompt-to-Prompt does both
+# better). Two of them in one run: :doc:`combining`.

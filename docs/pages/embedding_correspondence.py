@@ -94,7 +94,7 @@ viz.matches(
 # What it costs
 # -------------
 #
-# A hundred times what DIFT takes: 129 steps with their gradients for each of five prompts a point,
-# in the authors' setting. `steps` and `restarts` were cut here. The rate of the optimiser belongs
-# to the model. `compat=True` repeats what the released code does otherwise than the paper says:
-# half of the heads, and noise that is not normal.
+# 129 steps with their gradients for each of five prompts a point, in the authors' setting, where
+# DIFT takes one pass a picture. `steps` and `restarts` were cut here. The rate of the optimiser
+# belongs to the model. `compat=True` repeats what the released code does otherwise than the paper
+# says: half of the heads, and noise that is not normal.

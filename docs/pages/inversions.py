@@ -4,7 +4,7 @@ Inversions: back to the noise
 
 To edit a picture that is given, its noise must be found: that from which sampling arrives at the
 picture. Without guidance DDIM run backwards (Song et al. 2021, arXiv:2010.02502) is enough. Under
-guidance it is not, and three ways mend that.
+guidance it is not, and three ways are meant to mend that.
 """
 
 import innerlight
@@ -117,5 +117,5 @@ except InputError as error:
 # Limits
 # ------
 #
-# To come back well is not to be easily edited: what comes back best above resists the new prompt
-# most. And none of them is better than the VAE, which here loses fine detail.
+# To come back well is not to be easily edited: what came back best above resisted the new
+# prompt most. And none of them is better than the VAE, which here loses fine detail.

@@ -36,12 +36,12 @@ viz.grid([shots[0], *drawn.images], ["learned from", *prompts], columns=4)
 
 # %%
 # After 120 steps this model draws balloons, but keeps neither the colour nor the patches. Over 20
-# things P+ is faster than one vector, as its paper says: in 40 steps its pictures are as like the
-# thing (0.23, to a small network that tells individuals apart) as those of one vector in 200 (0.19;
-# the difference is undecided), and more like it than those of one vector in 40 (0.14). The colour
-# without a word is seen in 5 of 200 pictures, which is too few to tell methods apart. The paper's
-# regulariser, which keeps each row near tokens that the model knows, is the setting `density`; it
-# is off, as nothing is known of its weight, and was not measured here.
+# things its pictures in 40 steps are more like the thing than those of one vector in as many (0.23
+# to 0.14, to a small network that tells individuals apart). Whether they match those of one vector
+# in 200 steps (0.19), as the paper says, is undecided; so is the colour without a word, in 5 of 200
+# pictures, which is too few to tell methods apart. The paper's regulariser, which keeps each row
+# near tokens that the model knows, is the setting `density`; it is off, as nothing is known of its
+# weight, and was not measured here.
 #
 # Shape of one, look of another
 # -----------------------------

@@ -32,7 +32,7 @@ for number, name in enumerate(names):
 
 for name, values in found.spectra.items():
     share = values.square().cumsum(0) / values.square().sum()
-    print(f"{name:>6}: {int((share < 0.95).sum()) + 1} directions hold 95 % of it")
+    print(f"{name:>6}: {int((share < 0.95).sum()) + 1} directions for 95 % of it")
 
 # %%
 # States of two prompts

@@ -74,7 +74,7 @@ viz.grid(
 # The word begins as the one that comes nearest, `like`, of one token. Twenty steps show how it
 # goes; `folder` keeps the run, and the same line goes on where it was stopped. At the end pictures
 # are drawn and compared: does the word change what is drawn (`change`), is it like the pictures
-# (`kept`, beside `before`), does a setting still move it (`editable`)? Of things that the world has
+# (`kept`, beside `before`), does a setting still move it (`editable`)? For things of the world
 # a judge of individuals says it too (`identity`, beside `identity_before`).
 
 begun = textual_inversion(

@@ -216,7 +216,7 @@ def _curve(log: Path) -> str:
 def _row_line(row: Any) -> str:
     between = "" if row.low is None else f"{row.low:.3f} to {row.high:.3f}"
     limit = "" if row.limit is None else f"{row.sense} {row.limit:g}"
-    return f"| {row.id} | {row.value:.3f} | {limit} | {between} | {row.n} | {'' if row.holds else 'does not hold'} |"
+    return f"| {row.id} | {row.value:.3f} | {limit} | {between} | {row.n} | {'' if row.holds else row.verdict} |"
 
 
 def _share(category: np.ndarray, colour: np.ndarray, wanted: int, hue: int) -> float:

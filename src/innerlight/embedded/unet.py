@@ -31,7 +31,7 @@ POCKET_UNET: dict[str, Any] = {
     "down_block_types": ("CrossAttnDownBlock2D",) * 3,
     "up_block_types": ("CrossAttnUpBlock2D",) * 3,
     "layers_per_block": 1,
-    "transformer_layers_per_block": (1, 2, 1),  # two at the semantic level, 16 x 16
+    "transformer_layers_per_block": (1, 2, 1),  # two at 16 x 16, above the semantic level
     "attention_head_dim": (1, 2, 4),  # heads, by diffusers' old name for them: 32 numbers each
     "cross_attention_dim": WIDTH,
     "norm_num_groups": 8,

@@ -1,6 +1,4 @@
-"""Searching an index without looking at every picture, by a graph of neighbours (extra `search`: usearch). Worth it
-from about a million pictures on; below, the exact search is as fast.
-"""
+"""Searching an index without looking at every picture, by a graph of neighbours (extra `search`: usearch)."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ CHECKPOINT = "checkpoint.pt"
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a training runs. Steps are counted over all its sessions."""
+    """How a training runs. Steps are counted over all its runs."""
 
     steps: int
     batch: int
