@@ -245,10 +245,7 @@ class Backbone:
     def unconditional(self, count: int = 1, size: Size | None = None) -> Context:
         """The context of no prompt at all."""
         context = self.embed([""] * count, size)
-        if not self.empty_is_zero:
-            return context
-        pooled = None if context.pooled is None else torch.zeros_like(context.pooled)
-        return Context(torch.zeros_like(context.states), context.tokens, pooled, context.sizes)
+        return context.zeroed() if self.empty_is_zero else context
 
     def _complete(self, context: Context, pooled: Tensor | None, size: Size) -> Context:
         """Whatever else a family wants to know."""

@@ -47,6 +47,11 @@ class Context:
         """The same with another state of the prompt as a whole."""
         return replace(self, pooled=pooled)
 
+    def zeroed(self) -> Context:
+        """The same with zeros for all that is said."""
+        pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
+        return self.with_states(torch.zeros_like(self.states)).with_pooled(pooled)
+
     def states_at(self, places: int) -> Tensor:
         """States (n, places, tokens, width): where no place has its own, the same for all."""
         return self.states[:, None].expand(-1, places, -1, -1) if self.placed is None else self.placed

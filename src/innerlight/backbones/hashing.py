@@ -23,7 +23,9 @@ def hash_files(paths: Iterable[Path]) -> str:
 
 
 def hash_modules(modules: Iterable[Any]) -> str:
-    """Of the names, shapes and evenly spaced values of parameters; weights that are offloaded have only names."""
+    """Of the names, shapes and evenly spaced values of parameters, and how much each LoRA beside them counts; weights
+    that are offloaded have only names.
+    """
     total = hashlib.sha256()
     for module in modules:
         for name, parameter in module.named_parameters():
@@ -31,4 +33,8 @@ def hash_modules(modules: Iterable[Any]) -> str:
             if not parameter.is_meta:
                 values = parameter.detach().reshape(-1)
                 total.update(values[:: max(1, len(values) // SAMPLE)].float().cpu().numpy().tobytes())
+        for name, layer in module.named_modules():
+            if hasattr(layer, "lora_A"):
+                counts = {own: layer.scaling[own] if own in layer.active_adapters else 0 for own in layer.scaling}
+                total.update(f"{name} {counts}".encode())
     return total.hexdigest()[:LENGTH]

@@ -69,10 +69,10 @@ def with_names(tokenizer: Any, words: Iterable[LearnedWord]) -> tuple[Any, dict[
     """A copy of a tokenizer that reads the words' names as tokens of their own, and the id of each one's first."""
     wider, ids = deepcopy(tokenizer), {}
     for word in words:
-        known = wider.get_vocab()
+        known = {one.casefold() for one in wider.get_vocab()}  # most tokenizers read capitals as small letters
         for piece in word.pieces:
-            if piece in known:
-                raise InputError(f"{word.name}: the tokenizer knows {piece!r} already; choose another name")
+            if piece.casefold() in known:
+                raise InputError(f"{word.name}: the tokenizer knows {piece.casefold()!r} already; choose another name")
         ids[word.name] = len(wider)
         wider.add_tokens(list(word.pieces))
         assert wider.convert_tokens_to_ids(list(word.pieces)) == _following(ids[word.name], word.tokens)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from innerlight.sampling.steppers import Ddim
 from innerlight.types import InputError
 
 GROUPS = ("bos", "words", "pads")
+NULLS = ("empty", "zero")
 STANDS_IN = ("the", "a")  # for a token that is taken away to see what it reaches; the second for the first itself
 
 
@@ -55,7 +57,7 @@ def anatomy(backbone: Backbone, prompt: str) -> Anatomy:
 
 @dataclass(frozen=True, eq=False)
 class Muted:
-    """Pictures of a prompt from one noise: as it is, and with some of its states as in the empty prompt."""
+    """Pictures of a prompt from one noise: as it is, and with some of its states as if they said nothing."""
 
     whole: Image.Image
     without: Mapping[str, Image.Image]  # by word or group
@@ -67,20 +69,29 @@ def muted(
     prompt: str,
     names: Sequence[str] | None = None,
     *,
+    null: Literal["empty", "zero"] = "empty",
     seed: int = 0,
     steps: int | None = None,
     guidance: float | None = None,
     size: Size | None = None,
     run: Run | None = None,
 ) -> Muted:
-    """What a picture loses with each word or group: by default with every word, and each group; all in one batch."""
+    """What a picture loses with each word or group: by default with every word, and each group; all in one batch.
+
+    What says nothing is what stands there in the empty prompt, or zeros. The state of the prompt as a whole goes with
+    the end mark, one of "words".
+    """
+    if null not in NULLS:
+        raise InputError(f"null: expected one of {', '.join(NULLS)}, got {null!r}")
     names = [*_words(backbone.embed(prompt).tokens[0][0]), *GROUPS] if names is None else list(names)
     rule, terms = Ddim(backbone.levels, default_steps(backbone, steps)), guidance_of(backbone, guidance)
     seeds = seeds_of([seed] * (len(names) + 1), len(names) + 1)
     generators = generators_of(seeds)
     noise = draw(generators, (backbone.unet.config.in_channels, *backbone.latent_size(size))).to(backbone.device)
+    empty = backbone.embed("", size)
+    nothing = empty if null == "empty" else empty.zeroed()
     rows = [
-        replace(row, context=_muting(backbone, row.context, names)) if row.role == "cond" else row
+        replace(row, context=_muting(row.context, nothing, names)) if row.role == "cond" else row
         for row in rows_for(backbone, [prompt] * len(seeds), terms, size=size)
     ]
     done = run_steps(backbone, rule, {ONLY: rule.start(noise)}, rows, terms, {ONLY: generators}, run=run)[ONLY]
@@ -94,14 +105,17 @@ def _words(tokens: Tokens) -> list[str]:
     return list(dict.fromkeys(word.text for word in words_of(tokens.text) if word.end <= tokens.fits))
 
 
-def _muting(backbone: Backbone, context: Context, names: Sequence[str]) -> Context:
+def _muting(context: Context, nothing: Context, names: Sequence[str]) -> Context:
     """The same prompt in every row: as it is, and then without each of `names`, at each place if they differ."""
-    (empty,) = backbone.embed("").states
-    tokens = context.tokens[0][0]
+    (empty,), tokens = nothing.states, context.tokens[0][0]
     states = context.states.clone() if context.placed is None else context.placed.clone()
+    whole = None if context.pooled is None else context.pooled.clone()
     for row, name in enumerate(names, start=1):
         states[row] = swapped(states[row], empty, chosen(tokens, [name]))
-    return context.with_states(states) if context.placed is None else context.with_placed(states)
+        if whole is not None and nothing.pooled is not None and name == "words":
+            (whole[row],) = nothing.pooled
+    changed = context.with_states(states) if context.placed is None else context.with_placed(states)
+    return changed.with_pooled(whole)
 
 
 def positions_of(tokens: Tokens, end: int | None = None) -> dict[str, list[int]]:

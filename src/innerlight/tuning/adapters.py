@@ -7,7 +7,6 @@ learned on. Files of other trainers are read as far as diffusers reads them.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -24,13 +23,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from innerlight.backbones import Backbone
-from innerlight.backbones.hashing import LENGTH, hash_modules
+from innerlight.backbones.hashing import hash_modules
 from innerlight.backbones.opening import opening, quiet
 from innerlight.backbones.pipelines import pipeline_of
 from innerlight.backbones.saving import scheduler_of
 from innerlight.files import atomic_path
 from innerlight.sampling.noise import seeds_of
-from innerlight.tuning.words import opened_tensors
+from innerlight.tuning.words import about_base, opened_tensors
 from innerlight.types import InputError, NotFoundError
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")  # of a UNet's self and text attention
@@ -55,17 +54,25 @@ def add_lora(
     if lora_of(backbone):
         raise InputError(f"{backbone.name} has a LoRA already; make it part of its weights first: fuse_lora")
     (seed,) = seeds_of(seed, 1)
+    targets = {part: TARGETS if part == "unet" else TEXT_TARGETS for part in backbone.networks if part != "vae"}
+    targets = targets if texts else {"unet": TARGETS}
+    narrowest = min(
+        min(layer.weight.shape)
+        for part, own in targets.items()
+        for name, layer in backbone.networks[part].named_modules()
+        if name.endswith(own)
+    )
+    if rank > narrowest:
+        raise InputError(f"rank: the narrowest layer of {backbone.name} has rank {narrowest}, got {rank}")
     wider = _beside(backbone, texts=texts)
     with quiet(), _as_they_were(backbone), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # peft draws from it
-        for part, network in wider.networks.items():
-            if part == "vae" or (part != "unet" and not texts):
-                continue
+        for part, own in targets.items():
             config = LoraConfig(
                 r=rank, lora_alpha=rank if alpha is None else alpha, init_lora_weights="gaussian",
-                target_modules=list(TARGETS if part == "unet" else TEXT_TARGETS),
+                target_modules=list(own),
             )  # fmt: skip
-            network.add_adapter(config, adapter_name=ADAPTER)
+            wider.networks[part].add_adapter(config, adapter_name=ADAPTER)
     for parameter in lora_of(wider).values():
         parameter.data = parameter.data.float()
     return wider
@@ -89,7 +96,7 @@ def save_lora(path: str | os.PathLike[str], backbone: Backbone, *, model_hash: s
     from peft.utils import get_peft_model_state_dict
 
     names = {name for _, layer in _layers(backbone) for name in layer.scaling}
-    if names != {ADAPTER} or _strengths(backbone):
+    if names != {ADAPTER} or not _at_full_strength(backbone):
         raise InputError(
             f"{backbone.name}: expected one LoRA that was learned here, at strength 1, got "
             f"{', '.join(sorted(names)) or 'none'}; fuse_lora, and save the model"
@@ -103,8 +110,7 @@ def save_lora(path: str | os.PathLike[str], backbone: Backbone, *, model_hash: s
             tensors[f"{part}.{root}{key}"] = one.detach().cpu().contiguous()
         settings |= {f"{part}.{key}": value for key, value in network.peft_config[ADAPTER].to_dict().items()}
     told = {
-        "format": "pt", "innerlight": FORMAT, "base": model_hash, "prediction": backbone.prediction,
-        "tokenizer": str(len(backbone.texts[0].model.get_input_embeddings().weight)),
+        "format": "pt", "innerlight": FORMAT, **about_base(backbone, model_hash),
         _SETTINGS: json.dumps(settings, default=_listed, sort_keys=True),
         **{key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()},
     }  # fmt: skip
@@ -159,8 +165,6 @@ def open_lora(
             network.eval()
     lora_of(wider).requires_grad_(False)
     wider.hash = hash_modules(wider.networks.values())
-    if strengths := _strengths(wider):
-        wider.hash = hashlib.sha256(f"{wider.hash} {strengths}".encode()).hexdigest()[:LENGTH]
     return wider
 
 
@@ -231,14 +235,13 @@ def _unused(names: Collection[str]) -> str:
     return next(one for one in chain([ADAPTER], (f"{ADAPTER}_{k}" for k in count(2))) if one not in names)
 
 
-def _strengths(backbone: Backbone) -> list[str]:
-    """Of LoRAs that count otherwise than their rank and alpha say, or not at all: where, and how much."""
-    return [
-        f"{where} {name} {scaling if name in layer.active_adapters else 0}"
-        for where, layer in _layers(backbone)
+def _at_full_strength(backbone: Backbone) -> bool:
+    """Do all LoRAs count as their rank and alpha say?"""
+    return all(
+        name in layer.active_adapters and scaling == _usual(layer, name)
+        for _, layer in _layers(backbone)
         for name, scaling in layer.scaling.items()
-        if name not in layer.active_adapters or scaling != _usual(layer, name)
-    ]
+    )
 
 
 def _usual(layer: Any, name: str) -> float:

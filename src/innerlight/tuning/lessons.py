@@ -24,6 +24,7 @@ from innerlight.types import InputError
 
 Folder = str | os.PathLike[str]
 SHOWN = 4  # pictures of a sample
+SENTENCE = 8  # positions that are left for what stands around a word
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +190,11 @@ def begun(backbone: Backbone, like: str, count: int = 1) -> tuple[Tensor, ...]:
     found = []
     for encoder in backbone.texts:
         tokens = encoder.cut(like)
+        if count + SENTENCE > len(tokens.ids):
+            raise InputError(
+                f"vectors: expected at most {len(tokens.ids) - SENTENCE}, got {count}; {backbone.name} reads "
+                f"{len(tokens.ids)} tokens, and {SENTENCE} are left for what stands around them"
+            )
         ids = list(tokens.ids[1 : tokens.end])
         if any(id in encoder.learned for id in ids):
             raise InputError(f"like: {like!r} is a learned word; choose a word that {backbone.name} always knew")

@@ -8,15 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
+from torch import Tensor
 
 from innerlight.backbones import Backbone, Size
 from innerlight.backbones.hashing import LENGTH
 from innerlight.files import atomic_path
 from innerlight.sampling import Run, generate
 from innerlight.sampling.generate import learned_of
+from innerlight.sampling.noise import seeds_of
 from innerlight.tuning.denoising import Part, Say, Shots
 from innerlight.tuning.lessons import Folder
+from innerlight.tuning.words import opened_tensors
 from innerlight.types import InputError
 
 NAME = "sks"  # a word that hardly means anything, and that the vocabulary has or can spell
@@ -59,10 +62,11 @@ def class_shots(
     this run and others.
     """
     settings = [backbone.calibration.get(key) for key in ("steps", "guidance")]
+    (seed,) = seeds_of(seed, 1)
     told = [backbone.hash, str(backbone.dtype), settings, learned_of(backbone), like, count, list(size), seed]
     key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:LENGTH]
     kept = None if folder is None else Path(folder) / f"prior-{key}.safetensors"
-    latents = [load_file(kept)["latents"]] if kept and kept.exists() else []
+    latents = [_kept_latents(kept)] if kept and kept.exists() else []
     with run.bar("drawing the class", count) as advance:
         for _ in range(sum(map(len, latents))):
             advance()
@@ -77,6 +81,13 @@ def class_shots(
             for _ in prompts:
                 advance()
     return Shots.exactly(torch.cat(latents).to(backbone.device), size)
+
+
+def _kept_latents(path: Path) -> Tensor:
+    tensors, _ = opened_tensors(path)
+    if "latents" not in tensors:
+        raise InputError(f"{path} holds no pictures of a class ('latents'); remove it, and they are drawn again")
+    return tensors["latents"]
 
 
 def _saying(prompt: str) -> Say:

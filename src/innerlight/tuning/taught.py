@@ -18,6 +18,7 @@ from innerlight import __version__
 from innerlight.backbones import Backbone, Size, save_pipeline
 from innerlight.backbones.hashing import hash_modules
 from innerlight.files import write_json
+from innerlight.files.json_text import json_text
 from innerlight.prompts import LearnedWord
 from innerlight.sampling import Run, generate
 from innerlight.sampling.features import noisy_features
@@ -29,10 +30,11 @@ from innerlight.tuning.freezing import frozen
 from innerlight.tuning.lessons import Folder, Lesson, Term, Vectors, learn
 from innerlight.tuning.templates import known_to
 from innerlight.tuning.training import Schedule
-from innerlight.tuning.words import save_word
+from innerlight.tuning.words import about_base, save_word
 from innerlight.types import InputError
 from innerlight.viz import grid
 
+FORMAT = "innerlight taught model 1"
 NAME = "<thing>"  # of a word, if it is given none
 SAMPLES, SPARED = 4, 25  # times at which a run shows what it has learned so far; steps at least between them
 Judged = Callable[
@@ -45,6 +47,8 @@ PLAN = Schedule(
 WORDS = replace(PLAN, final=0.0, clip=math.inf, decays="all", save_seconds=20)  # a few numbers, kept at once
 PLAIN = ("a photo of a {}", "a {}", "{}")
 ELSEWHERE = ("a {} on the grass", "a {} in the snow", "a drawing of a {}")
+IN_STYLE = ("a picture in the style of {}", "{}")
+OTHERS_IN_STYLE = ("a house in the style of {}", "a dog in the style of {}", "a dog {}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +100,8 @@ class Taught:
             save_lora(path, self.backbone, **self.recipe)
         else:
             save_pipeline(self.backbone, path, half=False)
-            write_json(dict(self.recipe), Path(path) / "taught.json")
+            told = {"innerlight": FORMAT, **about_base(self.backbone, self.recipe["model_hash"]), **self.recipe}
+            write_json(told, Path(path) / "taught.json")
 
     def _repr_png_(self) -> bytes | None:
         """In a notebook: the pictures of the report."""
@@ -122,19 +127,22 @@ def teach_word(
     folder: Folder | None = None,
     report: int = 2,
     judged: Judged | None = None,
+    style: bool = False,
     run: Run | None = None,
 ) -> Taught:
     """A word learned from parts of pictures, all of the model's networks left as they are; with `report` pictures of
-    each kind drawn at the end. `view` is the model at a step, through the vectors as they are.
+    each kind drawn at the end, in sentences about a thing or a `style`. `view` is the model at a step, through the
+    vectors as they are.
     """
     told = run or Run()
+    (plain, *_) = known_to(IN_STYLE if style else PLAIN[1:], backbone.calibration.get("vocabulary"))
     lesson = Lesson(
         vectors,
         view,
         parts,
         changing=lambda prompt: True,
         seed=seed,
-        shown=[f"a {name}"] * 2,
+        shown=[plain.format(name)] * 2,
         times=times,
         terms=terms,
         run=told,
@@ -144,7 +152,7 @@ def teach_word(
     with frozen(backbone.networks):
         learn(lesson, _sampled(schedule), folder, told, whole)
     taught = backbone.knowing(vectors.learned(name))
-    seen = _seen(backbone, taught, name, like, images, report, parts[0], seed, judged, told)
+    seen = _seen(backbone, taught, name, like, images, report, parts[0], seed, judged, told, style)
     return Taught(taught, name, "word", whole, seen)
 
 
@@ -215,11 +223,13 @@ def _whole(
 ) -> dict[str, Any]:
     """The recipe, with what it was learned on and from."""
     (seed,) = seeds_of(seed, 1)
-    return {
+    whole = {
         **recipe, "version": __version__, "model": backbone.name, "model_hash": backbone.hash,
         "dtype": str(backbone.dtype).removeprefix("torch."), **learned_of(backbone), "name": name, "like": like,
         "pictures": facts_of(images, images), "size": list(part.shots.size), "seed": seed,
     }  # fmt: skip
+    json_text(whole, name="recipe")  # what cannot be written is refused before anything is learned
+    return whole
 
 
 def _seen(
@@ -233,12 +243,14 @@ def _seen(
     seed: int,
     judged: Judged | None,
     run: Run,
+    style: bool = False,
 ) -> Report | None:
     if not count:
         return None
     return report_on(
-        before, after, name, like, images, count=count, size=part.shots.size, seed=seed, judged=judged, run=run
-    )
+        before, after, name, like, images, count=count, size=part.shots.size, seed=seed, judged=judged, style=style,
+        run=run,
+    )  # fmt: skip
 
 
 def report_on(
@@ -252,11 +264,13 @@ def report_on(
     size: Size | None = None,
     seed: int = 0,
     judged: Judged | None = None,
+    style: bool = False,
     run: Run | None = None,
 ) -> Report:
     """Pictures of the word and of what it began as, from the same noise, `count` of each kind; and their scores."""
     vocabulary = before.calibration.get("vocabulary")
-    (plain, *_), elsewhere = known_to(PLAIN, vocabulary), known_to(ELSEWHERE, vocabulary)
+    (plain, *_) = known_to(IN_STYLE if style else PLAIN, vocabulary)
+    elsewhere = known_to(OTHERS_IN_STYLE if style else ELSEWHERE, vocabulary)
 
     def drawn(backbone: Backbone, template: str, word: str) -> list[Image.Image]:
         prompts = [template.format(word)] * count

@@ -195,6 +195,11 @@ def _step(
     scaler.scale(loss).backward()
     scaler.unscale_(optimiser)
     norm = nn.utils.clip_grad_norm_(module.parameters(), schedule.clip)
+    if not scaler.is_enabled() and not torch.isfinite(norm):
+        raise NotFiniteError(
+            f"step {step}: the gradient's length is {norm.item()}; begin again in another folder, at a lower rate than "
+            f"{rate:g}"
+        )
     scaler.step(optimiser)
     scaler.update()
     return {"loss": float(loss.detach()), "norm": float(norm), "rate": rate, **figures}

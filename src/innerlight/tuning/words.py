@@ -53,9 +53,7 @@ def save_word(path: str | os.PathLike[str], backbone: Backbone, word: LearnedWor
         "format": "pt" if word.places is None else "xti",
         "innerlight": FORMAT,
         "placeholder": word.name,
-        "base": backbone.hash,
-        "tokenizer": str(len(backbone.texts[0].model.get_input_embeddings().weight)),
-        "prediction": backbone.prediction,
+        **about_base(backbone, backbone.hash),
         **{key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()},
     }
     names = [word.name] if len(word.vectors) == 1 else [f"{one}.{word.name}" for one in ENCODERS]
@@ -72,6 +70,12 @@ def save_word(path: str | os.PathLike[str], backbone: Backbone, word: LearnedWor
         }
     with atomic_path(path) as temporary:
         save_file({key: one.detach().float().cpu().contiguous() for key, one in tensors.items()}, temporary, told)
+
+
+def about_base(backbone: Backbone, model_hash: str) -> dict[str, str]:
+    """What files say of the model that something was learned on."""
+    table = backbone.texts[0].model.get_input_embeddings().weight
+    return {"base": model_hash, "tokenizer": str(len(table)), "prediction": backbone.prediction}
 
 
 def open_word(

@@ -107,9 +107,9 @@ def _read(case: Case, target: Context, config: TextAnatomyConfig) -> Context:
     goes with the end mark, a word.
     """
     source = case.contexts[SOURCE]
-    (empty,) = case.backbone.embed("", case.size).states
+    nothing = case.backbone.embed("", case.size)
+    (empty,) = nothing.states
     rows = range(len(case))
-    of_words = config.mix.get("words", config.share if config.take in ("words", "all") else 0.0)
     placed = source.placed is not None or target.placed is not None
     count = len(case.backbone.places) if placed else 1
     pairs = zip(source.states_at(count).unbind(1), target.states_at(count).unbind(1), strict=True)
@@ -118,7 +118,20 @@ def _read(case: Case, target: Context, config: TextAnatomyConfig) -> Context:
         for own, other in pairs
     ]
     changed = source.with_placed(torch.stack(found, 1)) if placed else source.with_states(found[0])
-    return changed.with_pooled(target.pooled) if of_words > 0.5 else changed
+    return changed.with_pooled(_as_a_whole(source.pooled, target.pooled, nothing.pooled, config))
+
+
+def _as_a_whole(
+    own: Tensor | None, other: Tensor | None, empty: Tensor | None, config: TextAnatomyConfig
+) -> Tensor | None:
+    """The state of each prompt as a whole (n, width), where a network is told it."""
+    if own is None or other is None or empty is None:
+        return None
+    share = config.mix.get("words", config.share if config.take in ("words", "all") else 0.0)
+    whole = blended(own, other, torch.full([len(own)], share))
+    if "words" in config.without:
+        whole = empty.expand_as(whole)
+    return faded(whole, empty, range(len(whole)), config.fade.get("words", 1))
 
 
 def _changed(

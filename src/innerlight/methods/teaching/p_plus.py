@@ -162,7 +162,8 @@ def p_plus(
     return teach_word(
         backbone, vectors, name, like, images, [part], lambda step: known.relearning(vectors.word(name)), steps=steps,
         rate=config.rate, decay=config.decay, terms=terms, recipe=recipe, seed=seed, folder=folder, report=report,
-        judged=likeness(backbone, like), run=run,
+        judged=likeness(backbone, like), style=config.style,
+        run=run,
     )  # fmt: skip
 
 

@@ -139,7 +139,8 @@ def textual_inversion(
     recipe = {"method": "textual_inversion", "config": asdict(config) | {"steps": steps}}
     return teach_word(
         backbone, vectors, name, like, images, [part], view, steps=steps, rate=config.rate, decay=config.decay,
-        terms=terms, recipe=recipe, seed=seed, folder=folder, report=report, judged=likeness(backbone, like), run=run,
+        terms=terms, recipe=recipe, seed=seed, folder=folder, report=report, judged=likeness(backbone, like),
+        style=config.style, run=run,
     )  # fmt: skip
 
 
