@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -16,8 +17,10 @@ from innerlight.methods.retrieval.pdm import pdm
 from innerlight.methods.teaching.dreambooth import DreamboothConfig, dreambooth
 from innerlight.methods.teaching.dreambooth_lora import DreamboothLoraConfig, dreambooth_lora
 from innerlight.sampling import CancelToken, Run, generate
+from innerlight.tuning import lessons
 from innerlight.tuning.adapters import open_lora
 from innerlight.tuning.denoising import Batch, Shots, TextStates, losses, weighed
+from innerlight.tuning.freezing import ChangedError
 from innerlight.tuning.subjects import class_shots, subject_parts
 from innerlight.types import CancelledError, InputError
 from innerlight.world import render, sample
@@ -247,3 +250,38 @@ def test_steps_and_rate_are_those_of_the_released_script(small: Backbone, monkey
     for settings in ({}, {"weight": 0.0}, {"texts": True}):
         taught(small, **{"steps": None, "rate": None, **settings})
     assert asked == [(800, 5e-6), (400, 5e-6), (800, 2e-6)]
+
+
+def test_pictures_of_a_class_that_are_none_are_refused(small: Backbone, tmp_path: Path):
+    taught(small, folder=tmp_path, steps=1)
+    (kept,) = tmp_path.glob("prior-*.safetensors")
+    save_file({"other": torch.zeros(2)}, kept)
+    with pytest.raises(InputError, match="no pictures of a class"):
+        taught(small, folder=tmp_path, steps=1)
+    kept.write_bytes(b"nothing")
+    with pytest.raises(InputError, match="damaged"):
+        taught(small, folder=tmp_path, steps=1)
+
+
+def test_numpys_seeds_are_seeds(small: Backbone):
+    assert taught(small, seed=np.int64(4)).backbone.hash == taught(small, seed=4).backbone.hash
+
+
+@BOTH
+def test_a_run_that_changes_the_base_is_found(small: Backbone, teach: Any, kind: Any, monkeypatch: pytest.MonkeyPatch):
+    weight = next(small.vae.parameters())
+    before = weight.detach().clone()
+    plain = lessons.losses
+
+    def meddling(batch: Any, parts: Any) -> Any:
+        with torch.no_grad():
+            weight.view(-1)[0] += 1
+        return plain(batch, parts)
+
+    monkeypatch.setattr(lessons, "losses", meddling)
+    try:
+        with pytest.raises(ChangedError, match="vae"):
+            taught(small, teach, kind)
+    finally:
+        with torch.no_grad():
+            weight.copy_(before)

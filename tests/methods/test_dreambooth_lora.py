@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from innerlight.backbones import Backbone
 from innerlight.methods.teaching.dreambooth_lora import DreamboothLoraConfig, dreambooth_lora
@@ -52,3 +53,19 @@ def test_both_factors_of_all_layers_are_learned_and_they_have_the_rank(small: Ba
 def test_alpha_says_how_much_it_counts(small: Backbone):
     plain, strong = (taught(small, alpha=alpha).backbone for alpha in (None, 16))
     assert not torch.equal(drawn(plain), drawn(strong))
+
+
+def test_how_much_it_counts_is_in_the_models_hash(small: Backbone, tmp_path: Path):
+    """As is what a file without its settings is read as: alpha is the rank there."""
+    strong = taught(small, alpha=16)
+    strong.save(tmp_path / "toy")
+    file = tmp_path / "toy" / "pytorch_lora_weights.safetensors"
+    save_file(load_file(file), tmp_path / "bare.safetensors", {"format": "pt"})
+    whole, bare = open_lora(file, small), open_lora(tmp_path / "bare.safetensors", small)
+    assert not torch.equal(drawn(whole), drawn(bare))
+    assert strong.backbone.hash == whole.hash != bare.hash
+
+
+def test_a_rank_that_no_layer_can_have_is_refused(small: Backbone):
+    with pytest.raises(InputError, match="rank 16, got 17"):
+        taught(small, rank=17)

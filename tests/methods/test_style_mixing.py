@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from innerlight.backbones import Backbone, load
+from innerlight.backbones import Backbone, blank, load
 from innerlight.methods import get
 from innerlight.methods.combining import combine
 from innerlight.methods.editing.style_mixing import StyleMixingConfig, inner_places, mixed_word, style_mixing
@@ -137,3 +137,10 @@ def test_it_goes_together_with_other_methods_but_not_with_one_that_reads_the_pro
 def test_bad_settings_are_refused(small: Backbone, settings: dict[str, Any], message: str):
     with pytest.raises(InputError, match=message):
         mixed(small, **settings)
+
+
+def test_on_stable_diffusion_1_the_source_is_read_at_4_to_9():
+    """16 x 16 and 8 x 8 of its sixteen places, in the order in which they run."""
+    inner = inner_places(blank("sd15", "real", device="meta"), StyleMixingConfig())
+    assert [number for number, own in enumerate(inner) if own] == [4, 5, 6, 7, 8, 9]
+    assert len(inner) == 16

@@ -182,3 +182,38 @@ def test_muted_words_say_what_the_empty_prompt_says(small: Backbone):
 def test_bad_settings_are_refused(small: Backbone, settings: dict[str, Any], error: Any, message: str):
     with pytest.raises(error, match=message):
         made(small, **settings)
+
+
+def test_with_nothing_said_anywhere_it_is_the_empty_prompt(backbone: Backbone):
+    """The state of the prompt as a whole is muted with its end mark, too."""
+    empty = plain(backbone, SHORT, "")
+    assert torch.equal(made(backbone, take="none", without=GROUPS), empty)
+    faded_out = made(backbone, take="none", fade=dict.fromkeys(GROUPS, 0.0))
+    torch.testing.assert_close(faded_out, empty, atol=1e-4, rtol=1e-3)
+    assert not torch.allclose(made(backbone, take="none", without=("bos", "pads")), empty, atol=1e-3)
+
+
+def test_the_state_of_the_whole_is_shared_as_its_words_are():
+    xl = blank("sdxl")
+    whole = [made(xl, take="words", share=share) for share in (0.0, 0.4, 0.6, 1.0)]
+    assert torch.equal(whole[0], made(xl, take="none"))
+    near, far = (float((one - whole[0]).norm()) for one in (whole[1], whole[2]))
+    assert 0 < near < far < float((whole[3] - whole[0]).norm())
+
+
+def test_what_is_muted_to_zero_is_not_what_the_empty_prompt_says(backbone: Backbone):
+    """So that the mark at 0, alike in all prompts, can be taken away, too."""
+    names = ["bos", "words"]
+    empty, zero = (muted(backbone, SHORT, names, null=null, **QUICK) for null in ("empty", "zero"))
+    assert empty.change["bos"] < ROUNDING < zero.change["bos"]
+    assert not np.array_equal(empty.without["words"], zero.without["words"])
+    with pytest.raises(InputError, match="empty, zero"):
+        muted(backbone, SHORT, null="none", **QUICK)  # type: ignore[arg-type]
+
+
+def test_the_state_of_the_whole_is_muted_with_the_words():
+    xl = blank("sdxl")
+    found = muted(xl, SHORT, ["words", "pads"], **QUICK).without
+    for name in found:
+        (alone,) = text_anatomy(xl, SHORT, SHORT, TextAnatomyConfig(take="none", without=(name,)), **QUICK).images
+        assert np.abs(np.asarray(alone, int) - np.asarray(found[name], int)).max() <= 1

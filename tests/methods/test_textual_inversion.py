@@ -23,6 +23,7 @@ from innerlight.methods.teaching.textual_inversion import (
 from innerlight.sampling import CancelToken, Run, generate
 from innerlight.tuning import lessons
 from innerlight.tuning import taught as taught_module
+from innerlight.tuning.freezing import ChangedError
 from innerlight.tuning.lessons import Vectors, begun
 from innerlight.tuning.templates import PAIRS, known_to
 from innerlight.tuning.words import open_word
@@ -277,3 +278,94 @@ def test_a_name_that_is_taken_is_refused(small: Backbone):
     found = taught(small, config())
     with pytest.raises(InputError, match="choose another name"):
         taught(found.backbone, config())
+
+
+def test_what_waits_is_not_in_the_prompt_of_a_run_and_stays_where_it_began(
+    small: Backbone, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[int] = []
+    plain, end = lessons.losses, small.embed("a").tokens[0][0].end
+
+    def spied(batch: Any, parts: Any) -> Any:
+        seen.append(batch.context.tokens[0][0].end - end)
+        return plain(batch, parts)
+
+    monkeypatch.setattr(lessons, "losses", spied)
+    settings = TextualInversionConfig(steps=4, batch=1, vectors=2, progressive=True)
+    monkeypatch.setattr("innerlight.methods.teaching.textual_inversion.THINGS", ("a {}",))
+    word = taught(small, settings).word
+    assert seen == [1, 1, 2, 2], "tokens that the word takes"
+    stopped = taught(small, replace(settings, steps=2, vectors=3)).word  # of its three stretches the last is not come
+    begin = begun(small, "car", 3)[0]
+    assert torch.equal(stopped.vectors[0][2], begin[2])
+    assert not torch.equal(stopped.vectors[0][0], begin[0])
+    assert not torch.equal(word.vectors[0][1], begin[1])
+
+
+def test_the_pictures_own_words_learn_and_change_no_prompt_without_them(
+    small: Backbone, monkeypatch: pytest.MonkeyPatch
+):
+    made: list[Vectors] = []
+
+    class Kept(Vectors):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            made.append(self)
+
+    monkeypatch.setattr("innerlight.methods.teaching.textual_inversion.Vectors", Kept)
+    found = taught(small, config(own_words=1.0))
+    (vectors,) = made
+    owners = [name for name in vectors.names if name != "<toy>"]
+    assert len(owners) == len(PICTURES)
+    assert all(float(vectors.pull(name).detach()) > 0 for name in owners)
+    whole = small.knowing(*map(vectors.learned, vectors.names))
+    prompt = "a <toy> on the grass"
+    assert torch.equal(whole.embed(prompt).states, found.backbone.embed(prompt).states)
+
+
+def test_vectors_that_go_apart_are_far_from_where_they_began(small: Backbone):
+    """The mean of squares, not the square of the mean, which is 0 here."""
+    vectors = Vectors(small, {"<toy>": begun(small, "car", 2)})
+    first, second = vectors.offsets[0][0]  # type: ignore[index]
+    with torch.no_grad():
+        first.fill_(0.5)
+        second.fill_(-0.5)
+    assert float(vectors.pull("<toy>").detach()) == pytest.approx(0.25)
+
+
+def test_more_vectors_than_a_sentence_has_room_for_are_refused(small: Backbone):
+    with pytest.raises(InputError, match="at most 69, got 70"):
+        taught(small, config(vectors=70))
+
+
+def test_a_number_that_cannot_be_written_is_refused_before_a_step(small: Backbone, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lessons, "train", lambda *given, **more: pytest.fail("it was trained"))
+    with pytest.raises(InputError, match=r"recipe\.config\.vectors.*item"):
+        taught(small, config(vectors=np.int64(2)))
+
+
+def test_of_a_style_the_report_says_styles(small: Backbone):
+    found = taught(small, config(style=True), report=1)
+    assert {"a picture in the style of <toy>", "a dog in the style of <toy>"} <= found.report.pictures.keys()
+    pocket = replace(small, calibration={"vocabulary": ["a", "dog"]})
+    assert "a dog <toy>" in taught(pocket, config(style=True), report=1).report.pictures
+
+
+@pytest.mark.parametrize("part", ["unet", "vae"])
+def test_a_run_that_changes_what_is_frozen_is_found(small: Backbone, part: str, monkeypatch: pytest.MonkeyPatch):
+    weight = next(small.networks[part].parameters())
+    before = weight.detach().clone()
+    plain = lessons.losses
+
+    def meddling(batch: Any, parts: Any) -> Any:
+        with torch.no_grad():
+            weight.view(-1)[0] += 1
+        return plain(batch, parts)
+
+    monkeypatch.setattr(lessons, "losses", meddling)
+    try:
+        with pytest.raises(ChangedError, match=part):
+            taught(small, config())
+    finally:
+        with torch.no_grad():
+            weight.copy_(before)

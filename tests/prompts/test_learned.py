@@ -86,3 +86,9 @@ def test_the_hash_is_of_name_and_vectors():
     assert word("<toy>").hash == word("<toy>").hash
     others = [word("<hat>"), word("<toy>", 2, 4), LearnedWord("<toy>", (torch.ones(1, 4),))]
     assert len({word("<toy>").hash, *(other.hash for other in others)}) == 4
+
+
+def test_names_that_differ_in_capitals_alone_are_one(tokenizer: Any):
+    """Tokenizers read capitals as small letters: the second would stand for both."""
+    with pytest.raises(InputError, match=r"<toy>.*choose another name"):
+        with_names(tokenizer, [word("<toy>"), word("<Toy>")])

@@ -138,3 +138,15 @@ def test_a_damaged_checkpoint_is_said_to_be_one(tmp_path: Path, damage: bytes | 
         train(Line(), SCHEDULE, tmp_path)
     with pytest.raises(InputError, match="damaged"):
         state_of(tmp_path)
+
+
+def test_a_gradient_that_is_not_finite_stops_it_before_weights_change():
+    class Root(Line):
+        def loss(self, step: int, batch: int) -> tuple[Tensor, dict[str, float]]:
+            return self.module.weight.abs().sum().sqrt(), {}
+
+    line = Root()
+    nn.init.zeros_(line.module.weight)
+    with pytest.raises(NotFiniteError, match="gradient"):
+        train(line, replace(SCHEDULE, half=False), None)
+    assert torch.isfinite(line.module.weight).all()
