@@ -66,9 +66,10 @@ def test_one_seed_one_word(small: Backbone):
 
 
 def test_a_great_hold_leaves_it_at_the_word(small: Backbone):
-    free, held = (taught(small, config(hold=hold, rate=0.01)).word.vectors[0] for hold in (0.0, 1e9))
+    settings = {"steps": 12, "batch": 2, "rate": 0.01}  # Adam's steps are of one length, to and fro, and fall
+    free, held = (taught(small, TextualInversionConfig(**settings, hold=hold)).word.vectors[0] for hold in (0.0, 1e9))
     begin = begun(small, "car")[0]
-    assert (held - begin).norm() < 0.8 * (free - begin).norm()  # Adam's steps are of one length, to and fro
+    assert (held - begin).norm() < 0.05 * (free - begin).norm()
 
 
 def test_vectors_wait_at_where_they_began(small: Backbone):
