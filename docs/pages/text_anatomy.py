@@ -103,6 +103,17 @@ viz.grid(
 # follows has read it too. `red` and `grass` show most where they are muted, the pads in the colours
 # of the whole scene.
 #
+# Put to zero, the opening mark can be taken away as well. On larger models that was found to break
+# the picture; here there is another horse in it:
+
+losses = muted(model, source, ["bos", "words", "pads"], null="zero", seed=3, run=quiet)
+viz.grid(
+    [losses.whole, *losses.without.values()],
+    ["as it is", *(f"zero {name}: {by:.3f}" for name, by in losses.change.items())],
+    columns=4,
+)
+
+# %%
 # Between two prompts
 # -------------------
 #
