@@ -49,10 +49,12 @@ viz.grid([shots[0], *drawn.images], ["learned from", *prompts], columns=4)
 # What is read at the coarse places in the middle decides on shape, what is read at the fine ones on
 # both sides on look. Style mixing gives the ones one prompt and the others another; from left to
 # right more places read the first prompt, from the middle outwards. On twenty pairs of captions
-# (`innerlight bench p_plus`) the class is always that of the coarse places, the colour in 0.62 and
-# the pattern in 0.53 of pictures, where 0.5 would be no preference. Parted elsewhere, on four pairs
-# so far, the class turns first: with the coarsest four places alone it never is that of the inner
-# caption, with two more it always is, and the colour follows from place to place.
+# (`innerlight bench p_plus`; of twenty more the two scenes were alike, or a value had no word) the
+# class is always that of the coarse places, the colour in 0.62 and the pattern in 0.53 of pictures,
+# where 0.5 would be no preference. Parted elsewhere, on nine pairs, the class turns first: with the
+# coarsest four places alone it never is that of the inner caption, with two more in 0.83 of
+# pictures and with four more always, when the colour is still the outer one's in three of four. It
+# turns from ten places on.
 #
 # Whether two learned things meet so, the class of the one with the colour of the other, could not
 # be shown here (`innerlight bench style_mixing`): of 200 pictures of eight pairs one has both, as
