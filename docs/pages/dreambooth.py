@@ -48,9 +48,9 @@ viz.grid([image for images in drawn for image in images], prompts * 3, columns=3
 #
 # Of 200 pictures of 20 such things 86 have the colour that no word names; of those drawn from the
 # best caption, which says all that words can say of the thing, none. To a small network that tells
-# individuals apart, they are more like the thing than those of the caption, 0.74 to 0.13. A
-# higher rank was not found to keep more: on three things so far (`innerlight bench dreambooth_lora`)
-# they are like it to 0.91, 0.91, 0.88 and 0.90 at ranks 1, 2, 4 and 8, too few to decide.
+# individuals apart, they are more like the thing than those of the caption, 0.74 to 0.13. A higher
+# rank was not found to keep more: on three things so far (`innerlight bench dreambooth_lora`) they
+# are like it to 0.91, 0.91, 0.88 and 0.90 at ranks 1, 2, 4 and 8, too few to decide.
 #
 # `open_lora` puts one LoRA beside another, those of other trainers too; `fuse_lora` makes them part
 # of the weights, so that the model can be saved as a whole. With `texts` a LoRA is learned in the
