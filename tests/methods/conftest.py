@@ -1,4 +1,6 @@
-"""What tests of editing methods share: an edit of a cat into a dog, quick and not square, and one that does nothing."""
+"""What tests of methods share: an edit of a cat into a dog, quick and not square, and one that does nothing; and a
+hand in what a lesson leaves alone.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from innerlight.backbones import Backbone
 from innerlight.sampling.editing import Control, Edited, Part, edit
+from innerlight.tuning import lessons
 
 QUICK: dict[str, Any] = {"steps": 4, "guidance": 3.0, "size": (64, 96), "seed": 3}
 
@@ -50,3 +54,26 @@ def counted() -> Callable[[Backbone], contextmanager[list[int]]]:
 def equal() -> Callable[[Edited], bool]:
     """Is the target the source, bit for bit?"""
     return lambda found: torch.equal(found.latents, found.source_latents)
+
+
+@pytest.fixture
+def meddle(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[nn.Module], None]]:
+    """Lets every step of a lesson change a number of a network; afterwards it is as it was."""
+    kept: list[tuple[nn.Parameter, torch.Tensor]] = []
+    losses = lessons.losses
+
+    def changing(*given: Any) -> Any:
+        with torch.no_grad():
+            for weight, _ in kept:
+                weight.view(-1)[0] += 1
+        return losses(*given)
+
+    def meddle(network: nn.Module) -> None:
+        weight = next(network.parameters())
+        kept.append((weight, weight.detach().clone()))
+
+    monkeypatch.setattr(lessons, "losses", changing)
+    yield meddle
+    with torch.no_grad():
+        for weight, before in kept:
+            weight.copy_(before)

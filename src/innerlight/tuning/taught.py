@@ -18,7 +18,7 @@ from innerlight import __version__
 from innerlight.backbones import Backbone, Size, save_pipeline
 from innerlight.backbones.hashing import hash_modules
 from innerlight.files import write_json
-from innerlight.files.json_text import json_text
+from innerlight.files.json_text import refuse_foreign
 from innerlight.prompts import LearnedWord
 from innerlight.sampling import Run, generate
 from innerlight.sampling.features import noisy_features
@@ -228,7 +228,7 @@ def _whole(
         "dtype": str(backbone.dtype).removeprefix("torch."), **learned_of(backbone), "name": name, "like": like,
         "pictures": facts_of(images, images), "size": list(part.shots.size), "seed": seed,
     }  # fmt: skip
-    json_text(whole, name="recipe")  # what cannot be written is refused before anything is learned
+    refuse_foreign(whole, "recipe")  # what cannot be written is refused before anything is learned
     return whole
 
 
