@@ -108,7 +108,7 @@ def parts_of(small: Backbone, weight: float) -> Any:
     shots = Shots.of(small, PICTURES, (64, 64))
     return subject_parts(
         small, shots, "sks", "car", batch=2, weight=weight, prior=2, seed=3, folder=None, run=Run(progress=False)
-    )
+    )()
 
 
 def test_without_weight_the_class_does_not_count(small: Backbone):
@@ -221,6 +221,21 @@ def test_other_methods_work_on_what_was_taught(small: Backbone, teach: Any, kind
 def test_bad_settings_are_refused(small: Backbone, teach: Any, kind: Any, settings: dict[str, Any], message: str):
     with pytest.raises(InputError, match=message):
         taught(small, teach, kind, **settings)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("changed", "message"), [({"rate": 2e-3}, "another config"), ({"steps": -1}, "0 steps or more")]
+)
+def test_what_is_refused_is_refused_before_the_class_is_drawn(
+    small: Backbone, teach: Any, kind: Any, tmp_path: Path, changed: dict[str, Any], message: str
+):
+    taught(small, teach, kind, folder=tmp_path, steps=1)
+    (kept,) = tmp_path.glob("prior-*.safetensors")
+    kept.unlink()
+    with pytest.raises(InputError, match=message):
+        taught(small, teach, kind, folder=tmp_path, **{"steps": 1, **changed})
+    assert not list(tmp_path.glob("prior-*"))
 
 
 @BOTH

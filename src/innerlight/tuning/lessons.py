@@ -25,6 +25,7 @@ from innerlight.types import InputError
 Folder = str | os.PathLike[str]
 SHOWN = 4  # pictures of a sample
 SENTENCE = 8  # positions that are left for what stands around a word
+RECIPE = "recipe.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +146,8 @@ def learn(lesson: Lesson, schedule: Schedule, folder: Folder | None, run: Run, r
     """
     folder = None if folder is None else Path(folder)
     if folder is not None:
-        _refuse_other(folder, recipe)
+        refuse_other_run(folder, recipe)
+        write_json(dict(recipe), folder / RECIPE)
     with run.bar("learning", schedule.steps) as advance:
         for _ in range(0 if folder is None else state_of(folder).step):
             advance()
@@ -165,8 +167,9 @@ def learn_in_phases(
         learn(lesson, schedule, own, run, {**recipe, "phase": number})
 
 
-def _refuse_other(folder: Path, recipe: Mapping[str, Any]) -> None:
-    path = folder / "recipe.json"
+def refuse_other_run(folder: Path, recipe: Mapping[str, Any]) -> None:
+    """Raises InputError if a folder was begun by another recipe."""
+    path = folder / RECIPE
     if (folder / CHECKPOINT).exists() and not path.exists():
         raise InputError(f"{folder} holds a run of which nothing is known ({path.name} is missing); choose another")
     now = json.loads(json.dumps(dict(recipe)))
@@ -178,7 +181,6 @@ def _refuse_other(folder: Path, recipe: Mapping[str, Any]) -> None:
             f"{folder} holds a run with another {key}: {before.get(key)}, not {now.get(key)}; go on with that, or "
             "choose another folder"
         )
-    write_json(now, path)
 
 
 def begun(backbone: Backbone, like: str, count: int = 1) -> tuple[Tensor, ...]:

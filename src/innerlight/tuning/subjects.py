@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,8 +39,10 @@ def subject_parts(
     seed: int,
     folder: Folder | None,
     run: Run,
-) -> list[Part]:
-    """Every batch: `batch` pictures of "a NAME LIKE" and, if they have a `weight`, as many of "a LIKE"."""
+) -> Callable[[], list[Part]]:
+    """What makes every batch: `batch` pictures of "a NAME LIKE" and, if they have a `weight`, as many of "a LIKE".
+    What is asked is checked at once; the class is drawn when its parts are asked for.
+    """
     if not like.strip():
         raise InputError("like: expected the word for its class, such as 'dog'; got none")
     if not name.strip():
@@ -48,10 +51,14 @@ def subject_parts(
         raise InputError(
             f"expected a batch and a prior of 1 or more, and a weight of 0 or more; got {batch}, {prior}, {weight}"
         )
-    parts = [Part("thing", shots, _saying(f"a {name} {like}"), batch)]
-    if weight:
+    thing = Part("thing", shots, _saying(f"a {name} {like}"), batch)
+
+    def parts() -> list[Part]:
+        if not weight:
+            return [thing]
         drawn = class_shots(backbone, like, prior, shots.size, seed=seed, folder=folder, run=run)
-        parts.append(Part("class", drawn, _saying(f"a {like}"), batch, weight))
+        return [thing, Part("class", drawn, _saying(f"a {like}"), batch, weight)]
+
     return parts
 
 

@@ -27,7 +27,7 @@ from innerlight.sampling.noise import seeds_of
 from innerlight.tuning.adapters import save_lora
 from innerlight.tuning.denoising import Part, Times
 from innerlight.tuning.freezing import frozen
-from innerlight.tuning.lessons import Folder, Lesson, Term, Vectors, learn
+from innerlight.tuning.lessons import Folder, Lesson, Term, Vectors, learn, refuse_other_run
 from innerlight.tuning.templates import known_to
 from innerlight.tuning.training import Schedule
 from innerlight.tuning.words import about_base, save_word
@@ -134,7 +134,7 @@ def teach_word(
     each kind drawn at the end, in sentences about a thing or a `style`. `view` is the model at a step, through the
     vectors as they are.
     """
-    told = run or Run()
+    told, size = run or Run(), parts[0].shots.size
     (plain, *_) = known_to(IN_STYLE if style else PLAIN[1:], backbone.calibration.get("vocabulary"))
     lesson = Lesson(
         vectors,
@@ -148,11 +148,11 @@ def teach_word(
         run=told,
     )
     schedule = replace(WORDS, steps=steps, batch=sum(part.count for part in parts), rate=rate, decay=decay)
-    whole = _whole(recipe, backbone, name, like, images, parts[0], seed)
+    whole = _whole(recipe, backbone, name, like, images, size, seed)
     with frozen(backbone.networks):
         learn(lesson, _sampled(schedule), folder, told, whole)
     taught = backbone.knowing(vectors.learned(name))
-    seen = _seen(backbone, taught, name, like, images, report, parts[0], seed, judged, told, style)
+    seen = _seen(backbone, taught, name, like, images, report, size, seed, judged, told, style)
     return Taught(taught, name, "word", whole, seen)
 
 
@@ -163,7 +163,8 @@ def teach_weights(
     name: str,
     like: str,
     images: Sequence[Image.Image],
-    parts: Sequence[Part],
+    size: Size,
+    parts: Callable[[], Sequence[Part]],
     *,
     kind: Literal["lora", "model"],
     texts: bool = False,
@@ -180,14 +181,19 @@ def teach_weights(
     run: Run | None = None,
 ) -> Taught:
     """Weights learned from parts of pictures: `module` has those of `tuned` that change (with `texts`, some of them in
-    text encoders), `backbone` is what it was before, and stays so.
+    text encoders), `backbone` is what it was before, and stays so. Parts are made once nothing is left to refuse.
     """
     told = run or Run()
     phrase = f"{name} {like}"
+    plan = _sampled(replace(PLAN, steps=steps, rate=rate, decay=decay))
+    whole = _whole(recipe, backbone, phrase, like, images, size, seed)
+    if folder is not None:
+        refuse_other_run(Path(folder), whole)
+    made = parts()
     lesson = Lesson(
         module,
         lambda step: tuned,
-        parts,
+        made,
         changing=lambda prompt: texts,
         seed=seed,
         shown=[f"a {phrase}"] * 2,
@@ -195,16 +201,14 @@ def teach_weights(
         terms=terms,
         run=told,
     )
-    schedule = replace(PLAN, steps=steps, batch=sum(part.count for part in parts), rate=rate, decay=decay)
-    whole = _whole(recipe, backbone, phrase, like, images, parts[0], seed)
     with frozen(backbone.networks):
-        learn(lesson, _sampled(schedule), folder, told, whole)
+        learn(lesson, replace(plan, batch=sum(part.count for part in made)), folder, told, whole)
     module.requires_grad_(False)
     for part, network in tuned.networks.items():
         if network is not backbone.networks[part]:
             network.eval()
     tuned.hash = hash_modules(tuned.networks.values())
-    seen = _seen(backbone, tuned, phrase, like, images, report, parts[0], seed, judged, told)
+    seen = _seen(backbone, tuned, phrase, like, images, report, size, seed, judged, told)
     return Taught(tuned, phrase, kind, whole, seen)
 
 
@@ -218,7 +222,7 @@ def _whole(
     name: str,
     like: str,
     images: Sequence[Image.Image],
-    part: Part,
+    size: Size,
     seed: int,
 ) -> dict[str, Any]:
     """The recipe, with what it was learned on and from."""
@@ -226,7 +230,7 @@ def _whole(
     whole = {
         **recipe, "version": __version__, "model": backbone.name, "model_hash": backbone.hash,
         "dtype": str(backbone.dtype).removeprefix("torch."), **learned_of(backbone), "name": name, "like": like,
-        "pictures": facts_of(images, images), "size": list(part.shots.size), "seed": seed,
+        "pictures": facts_of(images, images), "size": list(size), "seed": seed,
     }  # fmt: skip
     refuse_foreign(whole, "recipe")  # what cannot be written is refused before anything is learned
     return whole
@@ -239,7 +243,7 @@ def _seen(
     like: str,
     images: Sequence[Image.Image],
     count: int,
-    part: Part,
+    size: Size,
     seed: int,
     judged: Judged | None,
     run: Run,
@@ -248,8 +252,7 @@ def _seen(
     if not count:
         return None
     return report_on(
-        before, after, name, like, images, count=count, size=part.shots.size, seed=seed, judged=judged, style=style,
-        run=run,
+        before, after, name, like, images, count=count, size=size, seed=seed, judged=judged, style=style, run=run
     )  # fmt: skip
 
 

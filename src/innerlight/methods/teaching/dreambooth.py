@@ -120,7 +120,7 @@ def dreambooth(
     rate = float(known.get("dreambooth_rate", usual)) if config.rate is None else config.rate
     recipe = {"method": "dreambooth", "config": asdict(config) | {"steps": steps, "rate": rate}}
     return teach_weights(
-        backbone, tuned, learning, name, like, images, parts, kind="model", texts=config.texts, steps=steps, rate=rate,
-        decay=config.decay, recipe=recipe, seed=seed, folder=folder, report=report, judged=likeness(backbone, like),
-        run=run,
+        backbone, tuned, learning, name, like, images, shots.size, parts, kind="model", texts=config.texts,
+        steps=steps, rate=rate, decay=config.decay, recipe=recipe, seed=seed, folder=folder, report=report,
+        judged=likeness(backbone, like), run=run,
     )  # fmt: skip

@@ -121,7 +121,7 @@ def dreambooth_lora(
     rate = float(known.get("dreambooth_lora_rate", RATE)) if config.rate is None else config.rate
     recipe = {"method": "dreambooth_lora", "config": asdict(config) | {"steps": steps, "rate": rate}}
     return teach_weights(
-        backbone, tuned, lora_of(tuned), name, like, images, parts, kind="lora", texts=config.texts, steps=steps,
-        rate=rate, decay=config.decay, recipe=recipe, seed=seed, folder=folder, report=report,
+        backbone, tuned, lora_of(tuned), name, like, images, shots.size, parts, kind="lora", texts=config.texts,
+        steps=steps, rate=rate, decay=config.decay, recipe=recipe, seed=seed, folder=folder, report=report,
         judged=likeness(backbone, like), run=run,
     )  # fmt: skip
