@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from innerlight.backbones import Backbone, blank
+from innerlight.embedded.concepts import two_places
+from innerlight.methods import get
 from innerlight.methods.editing.text_anatomy import TextAnatomyConfig, text_anatomy
 from innerlight.prompts import LearnedWord
 from innerlight.sampling.anatomy import GROUPS, anatomy, chosen, faded, moved, muted, positions_of, swapped
 from innerlight.sampling.editing import Control, Part, edit
 from innerlight.types import InputError, NotFoundError
+from innerlight.world import render
 
 SHORT, LONG = "a red cat", "a blue dog on the grass"
 QUICK: dict[str, Any] = {"steps": 2, "size": (64, 64), "seed": 3}
@@ -217,3 +223,26 @@ def test_the_state_of_the_whole_is_muted_with_the_words():
     for name in found:
         (alone,) = text_anatomy(xl, SHORT, SHORT, TextAnatomyConfig(take="none", without=(name,)), **QUICK).images
         assert np.abs(np.asarray(alone, int) - np.asarray(found[name], int)).max() <= 1
+
+
+@pytest.mark.parametrize("claim", get("text_anatomy").claims, ids=lambda claim: claim.id)
+def test_a_claim_scores_the_arms_that_it_names(small: Backbone, claim: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.modules[text_anatomy.__module__], "DRAWN", 2)
+    model = replace(small, calibration={"steps": 1})
+    scores = next(filter(None, (claim.score(model, seed) for seed in range(60_000, 60_020))))
+    assert scores.keys() == {"method", *claim.baselines}
+    assert all(0 <= value <= 1 for value in scores.values())
+
+
+def test_a_scene_is_in_its_setting_with_its_thing_and_not_the_others():
+    found = [places for places in map(two_places, range(60_000, 60_040)) if places]
+    assert len(found) > 10
+    seen = []
+    for places in found:
+        moved = replace(places.first, setting=places.second.setting)
+        shown = [Image.fromarray(render(one, 128).picture) for one in (places.first, places.second, moved)]
+        seen.append([places.arrived(shown), places.stayed(shown)])
+    arrived, stayed = np.mean(seen, 0)
+    assert arrived[0] < 0.1 < 0.9 < min(arrived[1:])
+    assert stayed[1] < 0.1 < 0.6 < min(stayed[0], stayed[2])
+    assert found[0].captions[2].endswith(found[0].captions[1].rpartition(" ")[2])

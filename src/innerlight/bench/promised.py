@@ -63,7 +63,7 @@ TEACHING = (
     *_owed("dreambooth_lora", "identity likeness", "the_name_before_it_was_taught"),
     *_owed("dreambooth_lora", "rank", "rank_2 rank_4"),
     *_owed("style_mixing", "joint", "the_mean_of_both_prompts the_shape_alone"),
-    *_owed("text_anatomy", "padding", "words_taken"),
+    *_owed("text_anatomy", "padding preserve", "words_taken"),
     "textual_inversion.cost", "p_plus.cost", "dreambooth.cost", "dreambooth_lora.cost", "textual_inversion.optimiser",
 )  # fmt: skip
 SOAK = ("soak.kills", "soak.threads", "soak.memory", "soak.malformed")

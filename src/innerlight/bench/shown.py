@@ -117,7 +117,8 @@ def _edited(run: Taking, seed: int) -> Panels:
         found = run(told.text, None, run.method.config(words=nouns), seed=seed, run=QUIET)
         return {f"plain: {told.text}": found.sources[0], "with care": found.images[0]}
     if name == "text_anatomy":
-        source, target, _ = two_places(seed) or _refuse(run, "the scenes are in one setting, or of one thing")
+        places = two_places(seed) or _refuse(run, "the scenes are in one setting, or of one thing")
+        source, target, _ = places.captions
         found = run(source, target, seed=seed, run=QUIET)
         other = generate(run.backbone, target, seed=seed, run=QUIET).images[0]
         return {source: found.sources[0], target: other, "the pads of the second": found.images[0]}

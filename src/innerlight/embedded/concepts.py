@@ -15,7 +15,7 @@ from torch import Tensor
 
 from innerlight.backbones import Backbone
 from innerlight.embedded.edits import parsed
-from innerlight.embedded.oracle import Parsed, regions_of, shipped_judge
+from innerlight.embedded.oracle import Parsed, Region, regions_of, shipped_judge
 from innerlight.embedded.vae import to_tensor
 from innerlight.prompts import LearnedWord
 from innerlight.sampling import Run, generate
@@ -228,14 +228,40 @@ def taken_from(first: Render, second: Render, pictures: Sequence[Image.Image]) -
     return {role: float(np.mean(values)) for role, values in found.items()} if found["class"] else None
 
 
-def two_places(seed: int) -> tuple[str, str, str] | None:
-    """Captions of two scenes of one thing each in two settings, and the second setting; None if they do not differ."""
-    scenes = [sample(f"places/{seed}/{number}", count=1) for number in (0, 1)]
-    looks = [scene.things[0].look for scene in scenes]
-    if scenes[0].setting == scenes[1].setting or looks[0].category == looks[1].category:
-        return None
-    first, second = (caption(one, "short", say=[(0, "noun"), (0, "colour"), (None, "setting")]).text for one in scenes)
-    return first, second, scenes[1].setting
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Two scenes of one thing each, in two settings."""
+
+    first: Scene
+    second: Scene
+
+    @property
+    def captions(self) -> tuple[str, str, str]:
+        """Of the first, of the second, and of the first's thing in the setting of the second."""
+        scenes = self.first, self.second, replace(self.first, setting=self.second.setting)
+        say = [(0, "noun"), (0, "colour"), (None, "setting")]
+        first, second, both = (caption(one, "short", say=say).text for one in scenes)
+        return first, second, both
+
+    def arrived(self, pictures: Sequence[Image.Image]) -> list[bool]:
+        """Which pictures are in the setting of the second."""
+        return [one == self.second.setting for one in settings_shown(pictures)]
+
+    def stayed(self, pictures: Sequence[Image.Image]) -> list[bool]:
+        """Which pictures show the first's thing, in its colour where that has a word."""
+        asked = render(self.first, pictures[0].width)
+        return [self._shown(*regions_of(asked, dict(seen.maps))) for seen in parsed(*pictures)]
+
+    def _shown(self, region: Region | None) -> bool:
+        look = self.first.things[0].look
+        return region is not None and (look.colour in UNNAMED_COLOURS or region.shows("colour", look))
+
+
+def two_places(seed: int) -> Places | None:
+    """Scenes of two things in two settings; None if they do not differ."""
+    first, second = (sample(f"places/{seed}/{number}", count=1) for number in (0, 1))
+    same = first.things[0].look.category == second.things[0].look.category
+    return None if same or first.setting == second.setting else Places(first, second)
 
 
 def settings_shown(pictures: Sequence[Image.Image]) -> list[str]:
