@@ -71,7 +71,7 @@ def _arms(backbone: Backbone, seed: int) -> dict[str, dict[str, float]] | None:
 def _score(measure: str, arms: Sequence[str]) -> Callable[[Backbone, int], dict[str, float] | None]:
     def score(backbone: Backbone, seed: int) -> dict[str, float] | None:
         found = _arms(backbone, seed)
-        return found and {arm: found[arm][measure] for arm in ("method", *arms)}
+        return None if found is None else {arm: found[arm][measure] for arm in ("method", *arms)}
 
     return score
 
