@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from innerlight.backbones import NotFiniteError
 from innerlight.files import atomic_path
+from innerlight.tuning.peers import ALONE, Peers
 from innerlight.types import CancelledError, InputError
 
 Progress = Callable[[int, int], None]
@@ -87,6 +88,7 @@ def train(
     device: str = "cpu",
     seconds: float | None = None,
     scaled: bool = False,
+    peers: Peers = ALONE,
     progress: Progress = lambda done, of: None,
 ) -> nn.Module:
     """Train until the schedule's last step, or for `seconds` of this run; returns the averaged module. In `folder` are
@@ -96,22 +98,30 @@ def train(
     `scaled`: the loss is made larger on the way back and gradients smaller at its end, by as much as goes well, for a
     network in float16, in which small gradients are 0 and large ones infinite; a step whose gradients are not finite is
     left out.
+
+    `peers`: of several processes, each of which calls this with the same stage, schedule and folder, each learns from
+    its share of the batches; the first keeps what they learn.
     """
+    if schedule.batch % peers.count:
+        raise InputError(f"expected as many processes as divide a batch of {schedule.batch}, got {peers.count}")
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     module = stage.module.to(device)
+    peers.begin(list(module.parameters()))
     optimiser = torch.optim.AdamW(_groups(module, schedule), lr=schedule.rate, betas=schedule.betas)
     average = _Average(module, schedule.average)
     scaler = torch.amp.GradScaler(device.partition(":")[0], enabled=scaled)
     kept = _Kept(module, average, optimiser, scaler)
     checkpoint = None if folder is None else folder / CHECKPOINT
     state = kept.restore(checkpoint, schedule)
+    if peers.number > 0:
+        folder = checkpoint = None
     begun = saved = time.monotonic()
     try:
         with _log(folder, state.step) as log:
             while state.step < schedule.steps:
                 started = time.monotonic()
-                figures = _step(stage, module, optimiser, scaler, schedule, state.step, device)
+                figures = _step(stage, module, optimiser, scaler, schedule, state.step, device, peers)
                 average.update(module, state.step)
                 state.step, state.samples = state.step + 1, state.samples + schedule.batch
                 state.seconds += time.monotonic() - started
@@ -125,7 +135,7 @@ def train(
                 if sampled or time.monotonic() - saved > schedule.save_seconds:
                     kept.save(checkpoint, schedule, state)
                     saved = time.monotonic()
-                if seconds is not None and time.monotonic() - begun > seconds:
+                if peers.agreed(seconds is not None and time.monotonic() - begun > seconds):
                     break
     except CancelledError as error:
         kept.save(checkpoint, schedule, state)
@@ -180,19 +190,21 @@ def _step(
     schedule: Schedule,
     step: int,
     device: str,
+    peers: Peers,
 ) -> dict[str, float]:
     module.train()
     rate = schedule.rate * _share(step, schedule)
     for group in optimiser.param_groups:
         group["lr"] = rate * group["share"]
     with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=schedule.half):
-        loss, figures = stage.loss(step, schedule.batch)
+        loss, figures = stage.loss(step * peers.count + peers.number, schedule.batch // peers.count)
     if not torch.isfinite(loss):
         raise NotFiniteError(
             f"step {step}: the loss is {loss.item()}; begin again in another folder, at a lower rate than {rate:g}"
         )
     optimiser.zero_grad(set_to_none=True)
     scaler.scale(loss).backward()
+    peers.average(list(module.parameters()))
     scaler.unscale_(optimiser)
     norm = nn.utils.clip_grad_norm_(module.parameters(), schedule.clip)
     if not scaler.is_enabled() and not torch.isfinite(norm):
