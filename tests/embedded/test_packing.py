@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from innerlight.embedded.data import FIELDS
 from innerlight.embedded.packing import calibrate, nearest_scenes, open_trained, pack, write_card
 from innerlight.embedded.recipe import SCHEDULES, train_stage
 from innerlight.sampling import Run, generate
-from innerlight.types import NotFoundError
+from innerlight.types import InputError, NotFoundError
 
 QUIET = Run(progress=False)
 
@@ -42,10 +43,10 @@ def runs(scenes, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for stage in ("tokenizer", "towers", "vae", "unet", "judge"):
             train_stage(stage, folder)
         with pytest.raises(NotFoundError, match="calibrate first"):
-            pack(folder, folder / "packed")
+            pack(folder, folder / "packed", "one processor")
         fitted = calibrate(folder)
         assert fitted["guidance"] in (1.5, 4.0)
-        pack(folder, folder / "packed")
+        pack(folder, folder / "packed", "one processor")
     return folder
 
 
@@ -78,9 +79,39 @@ def test_the_nearest_scene_of_a_scene_is_itself(runs: Path, scenes):
 
 def test_the_card_says_what_was_seen_and_what_came_of_it(runs: Path):
     row = measured("vae.psnr", 20.0, 33.0, ">=", n=8, command="x", low=19.0, high=21.0)
-    write_card(runs, runs / "packed", [row], "one processor")
+    write_card(runs / "packed", [row])
     card = (runs / "packed" / "README.md").read_text(encoding="utf-8")
     assert "Licence: Apache-2.0" in card
+    assert "Trained on one processor." in card
     assert "| vae.psnr | 20.000 | >= 33 | 19.000 to 21.000 | 8 | does not hold |" in card
     assert all(f"| {stage} |" in card for stage in ("vae", "towers", "unet", "judge"))
     assert json.loads((runs / "packed" / "calibration.json").read_text(encoding="utf-8"))["fitted"]["seeds"]
+
+
+def test_a_training_goes_on_from_a_packed_model(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    shutil.copytree(runs / "data", tmp_path / "data")
+    monkeypatch.setattr(recipe, "WEIGHTS", runs)
+    (runs / "packed").rename(runs / "pocket")
+    try:
+        train_stage("base", tmp_path)
+    finally:
+        (runs / "pocket").rename(runs / "packed")
+    quick = replace(recipe.ONWARD, steps=2, batch=4, warmup=1, rate=1e-9, average=None, sample_steps=10)
+    monkeypatch.setattr(recipe, "ONWARD", quick)
+    monkeypatch.setattr(packing, "CALIBRATED_ON", 2)
+    monkeypatch.setattr(packing, "GUIDANCES", (1.5,))
+    monkeypatch.setattr(packing, "SHOWN", 2)
+    monkeypatch.setattr(unet, "SHARD", 32)
+    assert train_stage("unet", tmp_path)["step"] == 2
+    base, onward = load(runs / "packed"), open_trained(tmp_path)
+    weights = onward.unet.state_dict()
+    assert all(torch.allclose(value, weights[name], atol=1e-6) for name, value in base.unet.state_dict().items())
+    assert torch.equal(onward.embed("a cat").states, base.embed("a cat").states)
+    assert train_stage("calibration", tmp_path)["seeds"]
+    pack(tmp_path, tmp_path / "packed", "another processor")
+    before, after = (json.loads((folder / "packed" / packing.TRAINING).read_text()) for folder in (runs, tmp_path))
+    assert after["unet"]["samples"] == before["unet"]["samples"] + 8
+    assert after["unet"]["hardware"] == "another processor"
+    assert after["vae"] == before["vae"]
+    with pytest.raises(InputError, match="has a UNet already"):
+        train_stage("base", tmp_path)

@@ -14,10 +14,21 @@ app = typer.Typer(help="The model that ships with the library: its recipe.", no_
 
 @app.command()
 def train(
-    stage: Annotated[str, typer.Argument(help="data, tokenizer, towers, vae, unet, judge or calibration.")],
+    stage: Annotated[
+        str,
+        typer.Argument(
+            help="data, base (to go on from the model that ships), tokenizer, towers, vae, unet, judge or calibration."
+        ),
+    ],
     folder: Annotated[Path, typer.Option(help="Where data, checkpoints, logs and samples are kept.")] = Path("runs"),
     minutes: Annotated[float | None, typer.Option(help="Stop after so long; run again to go on.", min=0)] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads of this stage.", min=1)] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="Processes that train together, each with --threads: two of one do more than one of two.", min=1
+        ),
+    ] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
 ) -> None:
@@ -25,7 +36,9 @@ def train(
     from innerlight.embedded.recipe import train_stage
 
     seconds = None if minutes is None else 60 * minutes
-    done = train_stage(stage, folder, seconds=seconds, threads=threads, device=device, progress=progress(stage))
+    done = train_stage(
+        stage, folder, seconds=seconds, threads=threads, device=device, workers=workers, progress=progress(stage)
+    )  # fmt: skip
     answer(done, json, ", ".join(f"{name} {value}" for name, value in done.items()))
 
 
@@ -66,8 +79,8 @@ def pack(
     from innerlight.embedded.packing import write_card
 
     target = output or WEIGHTS / "pocket"
-    write(folder, target)
-    write_card(folder, target, read_rows(evidence) if evidence.exists() else [], hardware())
+    write(folder, target, hardware())
+    write_card(target, read_rows(evidence) if evidence.exists() else [])
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     answer({"folder": str(target), "bytes": size}, json, f"{target}: {size / 1e6:.1f} MB")
 
@@ -77,12 +90,13 @@ def score(
     evidence: Annotated[Path, typer.Option(help="Where the rows go.")] = Path("evidence/embedded.json"),
     folder: Annotated[Path, typer.Option(help="Where the stages were trained.")] = Path("runs"),
     scenes: Annotated[int, typer.Option(help="Scenes for each row.", min=8)] = 512,
+    strict: Annotated[bool, typer.Option(help="Exit 1 if a row does not hold.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
 ) -> None:
-    """Measure what the trained stages get right on scenes they never saw; exits 1 if a row does not hold."""
+    """Measure what the stages get right on scenes they never saw: those trained in the folder, else those that ship."""
     from innerlight.bench.embedded_scores import score as measure
     from innerlight.bench.evidence import table
 
     rows = measure(evidence, folder, scenes=scenes, progress=progress("measuring"))
     answer({"rows": [row.as_json() for row in rows]}, json, table(rows))
-    raise typer.Exit(0 if all(row.holds for row in rows) else 1)
+    raise typer.Exit(1 if strict and not all(row.holds for row in rows) else 0)

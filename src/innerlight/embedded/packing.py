@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +16,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from innerlight import viz
-from innerlight.backbones import Backbone, NoiseLevels, TextEncoder, save_pipeline
+from innerlight.backbones import Backbone, NoiseLevels, TextEncoder, load, save_pipeline
 from innerlight.backbones.building import build_unet, build_vae
 from innerlight.backbones.sites import sites_of
 from innerlight.backbones.stable_diffusion import StableDiffusion
 from innerlight.embedded.data import FIRST_SEED, Scenes, open_scenes, table_of
 from innerlight.embedded.judging import trained_judge
-from innerlight.embedded.oracle import JUDGE, save_judge
+from innerlight.embedded.oracle import JUDGE, save_judge, shipped_judge
 from innerlight.embedded.towers import trained_towers
 from innerlight.embedded.unet import POCKET_UNET, scale_of
 from innerlight.embedded.vae import POCKET_VAE, to_tensor
 from innerlight.embedded.vocabulary import count_words
 from innerlight.files import read_json, write_json, write_picture, write_text
 from innerlight.sampling import Run, generate
-from innerlight.tuning.training import Progress, averaged_weights, state_of
-from innerlight.types import NotFoundError
+from innerlight.tuning.training import CHECKPOINT, Progress, averaged_weights, state_of
+from innerlight.types import InputError, NotFoundError
 from innerlight.world import caption, render, sample
 
 LICENCE = "Apache-2.0"
@@ -42,12 +44,21 @@ DEVELOPMENT = 50_000  # seeds of the scenes that defaults are fitted on
 CALIBRATED_ON = 48  # captions for each guidance
 STAGES = ("vae", "towers", "unet", "judge")
 NEAREST = "nearest.png"
+TRAINING = "training.json"  # beside the weights: what the card tells of how they were made
+BASE = "base"  # in the folder of a training: the packed model that it goes on from
 SHOWN = 16  # samples beside their nearest training scenes
 CURVE = 12  # points of a loss curve in the model card
 
 
 def open_trained(runs: Path, calibration: Mapping[str, Any] | None = None) -> Backbone:
-    """The model that the stages in `runs` make, in float32."""
+    """The model that the stages in `runs` make, in float32; of one that is gone on from, all but the UNet."""
+    unet = build_unet(POCKET_UNET)
+    unet.load_state_dict(averaged_weights(runs / "unet"))
+    unet.eval().requires_grad_(False)
+    base = base_of(runs)
+    if base is not None:
+        settings = dict(calibration or base.calibration)
+        return replace(base, unet=unet, sites=sites_of(unet), calibration=settings, hash="unpacked")
     scenes = open_scenes(runs / "data")
     vae = build_vae(POCKET_VAE)
     vae.load_state_dict(averaged_weights(runs / "vae"))
@@ -57,9 +68,7 @@ def open_trained(runs: Path, calibration: Mapping[str, Any] | None = None) -> Ba
     if trained is None:
         raise NotFoundError(f"no towers in {runs / 'towers'}; train them first: innerlight embedded train towers")
     towers, tokenizer = trained
-    unet = build_unet(POCKET_UNET)
-    unet.load_state_dict(averaged_weights(runs / "unet"))
-    for module in (vae, towers.text, unet):
+    for module in (vae, towers.text):
         module.eval().requires_grad_(False)
     return StableDiffusion(
         name="pocket",
@@ -75,11 +84,23 @@ def open_trained(runs: Path, calibration: Mapping[str, Any] | None = None) -> Ba
     )
 
 
+def base_of(runs: Path) -> Backbone | None:
+    """The packed model that the training in `runs` goes on from, if it does."""
+    return load(runs / BASE, device="cpu") if (runs / BASE).exists() else None
+
+
+def keep_base(packed: Path, runs: Path) -> None:
+    """Let the training in `runs` go on from a packed model."""
+    if (runs / "unet").exists():
+        raise InputError(f"{runs} has a UNet already; go on from a packed model in another folder")
+    shutil.copytree(packed, runs / BASE, dirs_exist_ok=True)
+
+
 def calibrate(runs: Path, progress: Progress = lambda done, of: None) -> dict[str, Any]:
     """Defaults of the model, fitted on development seeds: the guidance under which the judge finds most of what
     captions of one thing ask for. Also the words that it was trained on. What else was fitted is kept.
     """
-    judge = trained_judge(runs / "judge")
+    judge = trained_judge(runs / "judge") or (shipped_judge() if (runs / BASE).exists() else None)
     if judge is None:
         raise NotFoundError(f"no judge in {runs / 'judge'}; train it first: innerlight embedded train judge")
     backbone = open_trained(runs)
@@ -99,7 +120,7 @@ def calibrate(runs: Path, progress: Progress = lambda done, of: None) -> dict[st
     progress(len(GUIDANCES), len(GUIDANCES))
     best = max(shares, key=lambda guidance: shares[guidance])
     path = runs / "calibration.json"
-    kept: Any = read_json(path) if path.exists() else {}
+    kept: Any = read_json(path) if path.exists() else dict(backbone.calibration)
     calibration = {
         **kept,
         "steps": STEPS,
@@ -148,8 +169,8 @@ def words_of(scenes: Scenes) -> list[str]:
     return sorted(word for word in counts if word[0].isalpha())
 
 
-def pack(runs: Path, folder: Path) -> Backbone:
-    """Write the trained model to `folder`: diffusers layout, float16, with its calibration and its card."""
+def pack(runs: Path, folder: Path, hardware: str) -> Backbone:
+    """Write the trained model to `folder`: diffusers layout, float16, with its calibration, and how it was trained."""
     path = runs / "calibration.json"
     if not path.exists():
         raise NotFoundError(f"no {path}; calibrate first: innerlight embedded train calibration")
@@ -158,6 +179,7 @@ def pack(runs: Path, folder: Path) -> Backbone:
     backbone = open_trained(runs, calibration)
     save_pipeline(backbone, folder, half=True, licence=LICENCE)
     write_json(calibration, folder / "calibration.json")
+    write_json(_training(runs, hardware), folder / TRAINING)
     write_nearest(backbone, open_scenes(runs / "data"), folder / NEAREST)
     judge = trained_judge(runs / "judge")
     if judge is not None:
@@ -165,8 +187,10 @@ def pack(runs: Path, folder: Path) -> Backbone:
     return backbone
 
 
-def write_card(runs: Path, folder: Path, rows: Sequence[Any], hardware: str) -> None:
+def write_card(folder: Path, rows: Sequence[Any]) -> None:
     """The model card beside the weights: what was seen, for how long, on what, and what came out of it."""
+    told: Any = read_json(folder / TRAINING)
+    training = {stage: told[stage] for stage in STAGES if stage in told}
     lines = [
         "# pocket",
         "",
@@ -174,11 +198,14 @@ def write_card(runs: Path, folder: Path, rows: Sequence[Any], hardware: str) -> 
         f"scenes of `innerlight.world` (seeds from {FIRST_SEED:,}), which owe nothing to anybody. It draws the words",
         "of `calibration.json` and no others, and no people. Made by `innerlight embedded train STAGE`.",
         "",
-        f"Trained on {hardware}.",
+        f"Trained on {'; '.join(dict.fromkeys(its['hardware'] for its in training.values()))}.",
         "",
         "| stage | parameters | samples seen | hours |",
         "| --- | --- | --- | --- |",
-        *(_stage_line(runs, stage) for stage in STAGES if (runs / stage / "checkpoint.pt").exists()),
+        *(
+            f"| {stage} | {its['parameters'] / 1e6:.2f} M | {its['samples']:,} | {its['hours']:.2f} |"
+            for stage, its in training.items()
+        ),
         "",
         f"![Samples above the training scenes that look most like them]({NEAREST})",
         "",
@@ -188,7 +215,7 @@ def write_card(runs: Path, folder: Path, rows: Sequence[Any], hardware: str) -> 
         "",
         "| stage | from first to last step |",
         "| --- | --- |",
-        *(f"| {stage} | {_curve(runs / stage / 'log.jsonl')} |" for stage in STAGES if (runs / stage).exists()),
+        *(f"| {stage} | {', '.join(f'{one:.3f}' for one in its['loss'])} |" for stage, its in training.items()),
         "",
         "What it gets right, on scenes it never saw (`innerlight embedded score`):",
         "",
@@ -199,18 +226,30 @@ def write_card(runs: Path, folder: Path, rows: Sequence[Any], hardware: str) -> 
     write_text("\n".join(lines) + "\n", folder / "README.md")
 
 
-def _stage_line(runs: Path, stage: str) -> str:
-    state = state_of(runs / stage)
-    numbers = sum(value.numel() for value in averaged_weights(runs / stage).values())
-    return f"| {stage} | {numbers / 1e6:.2f} M | {state.samples:,} | {state.seconds / 3600:.2f} |"
+def _training(runs: Path, hardware: str) -> dict[str, Any]:
+    """What each stage saw, for how long and on what; a UNet that went on from another saw what that one saw, too."""
+    before: Any = read_json(runs / BASE / TRAINING) if (runs / BASE).exists() else {}
+    told = {}
+    for stage in STAGES:
+        if (runs / stage / CHECKPOINT).exists():
+            state, old = state_of(runs / stage), before.get(stage, {"samples": 0, "hours": 0.0})
+            told[stage] = {
+                "parameters": sum(value.numel() for value in averaged_weights(runs / stage).values()),
+                "samples": old["samples"] + state.samples,
+                "hours": round(old["hours"] + state.seconds / 3600, 2),
+                "hardware": hardware,
+                "loss": _curve(runs / stage / "log.jsonl"),
+            }
+        elif stage in before:
+            told[stage] = before[stage]
+    return told
 
 
-def _curve(log: Path) -> str:
+def _curve(log: Path) -> list[float]:
+    """Means of the loss over even stretches."""
     losses = [json.loads(line)["loss"] for line in log.read_text(encoding="utf-8").splitlines()]
-    if not losses:
-        return "too short for a curve"
-    parts = np.array_split(np.array(losses), min(CURVE, len(losses)))
-    return ", ".join(f"{part.mean():.3f}" for part in parts)
+    parts = np.array_split(np.array(losses), min(CURVE, max(len(losses), 1)))
+    return [round(float(part.mean()), 3) for part in parts if len(part)]
 
 
 def _row_line(row: Any) -> str:

@@ -27,7 +27,10 @@ rose from 0.12 to 0.33 (guidance 6; each by the judge of its time). It was still
 | pictures at half their side first | 100 samples a second for 30, on two cores |
 | things weigh 4 times as much as their setting | from step 12 000 on; by eye whole shapes within 2 500 steps |
 | full weight where there is much noise, half of the timesteps from anywhere | from step 15 600 on; see run 2 |
+| two processes of one thread for one of two | 57 samples a second for 45 (UNet, batches of 32 each) |
+| torch.compile | 32 samples a second for 31, after two minutes of compiling: left out |
 | Muon for AdamW, 150 s each at half side | 300 steps for 450, an error of 0.667 for 0.611: left out |
+| one thing in every second scene (one in four as they come) | from run 3 on, which has not been yet |
 | VAE widths (16, 32, 96) for (32, 64, 128) | 48 crops a second for 14; how much quality it costs is not known |
 """
 
@@ -39,20 +42,23 @@ from typing import Any
 
 import torch
 
-from innerlight.backbones import device_named
+from innerlight.backbones import WEIGHTS, Backbone, device_named
 from innerlight.backbones.building import open_tokenizer
 from innerlight.embedded.data import draw_shards, open_scenes
 from innerlight.embedded.judging import JudgeStage
-from innerlight.embedded.packing import calibrate
+from innerlight.embedded.packing import base_of, calibrate, keep_base
 from innerlight.embedded.towers import TowersStage, trained_towers
-from innerlight.embedded.unet import UNetStage, cache_latents, scale_of, text_states
+from innerlight.embedded.unet import Latents, TextStates, UNetStage, cache_latents, scale_of, text_states
 from innerlight.embedded.vae import POCKET_VAE, VaeStage, round_trip_of, trained_vae
 from innerlight.embedded.vocabulary import learn_tokenizer
+from innerlight.tuning.peers import Peers, accompanied
 from innerlight.tuning.training import Progress, Schedule, Stage, state_of, train
 from innerlight.types import InputError, NotFoundError
 
-SHARDS = 40
+SHARDS = 64
 COARSE_STEPS = 7_500  # of the UNet's, at half size
+
+ONWARD = Schedule(steps=4_500, batch=64, rate=7e-4, warmup=300, final=0.0, sample_steps=500)  # from a packed UNet
 
 SCHEDULES = {
     "vae": Schedule(steps=11_000, batch=16, rate=2e-3),
@@ -69,10 +75,15 @@ def train_stage(
     seconds: float | None = None,
     threads: int | None = None,
     device: str = "cpu",
+    workers: int = 1,
     progress: Progress = lambda done, of: None,
 ) -> dict[str, Any]:
-    """Train `stage` in `folder`, for `seconds` or to its end; says how far it came."""
-    names = ("data", "tokenizer", *STAGES, "calibration")
+    """Train `stage` in `folder`, for `seconds` or to its end; says how far it came.
+
+    `workers`: processes that train together, each with `threads`. Behind the stage `base`, which takes the model that
+    ships, the UNet goes on from that one's weights, with its VAE and text encoder, on scenes at full side.
+    """
+    names = ("data", "base", "tokenizer", *STAGES, "calibration")
     if stage not in names:
         raise NotFoundError(f"stage: expected one of {', '.join(names)}, got {stage!r}")
     place = str(device_named(device))
@@ -81,18 +92,37 @@ def train_stage(
     if stage == "data":
         draw_shards(folder / "data", SHARDS, progress=progress)
         return {"stage": stage, "scenes": len(open_scenes(folder / "data"))}
+    if stage == "base":
+        keep_base(WEIGHTS / "pocket", folder)
+        return {"stage": stage, "model": "pocket"}
     if stage == "tokenizer":
         tokenizer = learn_tokenizer(open_scenes(folder / "data"))
         tokenizer.save_pretrained(folder / "tokenizer")
         return {"stage": stage, "tokens": len(tokenizer)}
     if stage == "calibration":
         return {"stage": stage, **calibrate(folder, progress)["fitted"]}
-    schedule = SCHEDULES[stage]
-    what = STAGES[stage](folder)
-    what.module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    train(what, schedule, folder / stage, device=place, seconds=seconds, progress=progress)
+    schedule, what = _made(stage, folder)
+    numbers = sum(one.numel() for one in what.module.parameters())
+    with accompanied(workers, numbers, _train_along, stage, folder, threads, place) as peers:
+        train(what, schedule, folder / stage, device=place, seconds=seconds, peers=peers, progress=progress)
     state = state_of(folder / stage)
     return {"stage": stage, "step": state.step, "of": schedule.steps, "hours": round(state.seconds / 3600, 2)}
+
+
+def _train_along(stage: str, folder: Path, threads: int | None, device: str, peers: Peers) -> None:
+    """What another process of several does."""
+    if threads:
+        torch.set_num_threads(threads)
+    schedule, what = _made(stage, folder)
+    train(what, schedule, folder / stage, device=device, peers=peers)
+
+
+def _made(stage: str, folder: Path) -> tuple[Schedule, Stage]:
+    """A stage whose data are at hand, and how it is trained."""
+    base = base_of(folder) if stage == "unet" else None
+    schedule, what = (SCHEDULES[stage], STAGES[stage](folder)) if base is None else (ONWARD, _unet_onward(folder, base))
+    what.module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return schedule, what
 
 
 def _vae(folder: Path) -> Stage:
@@ -108,22 +138,35 @@ def _towers(folder: Path) -> Stage:
 
 
 def _unet(folder: Path) -> Stage:
-    scenes, vae = open_scenes(folder / "data"), trained_vae(folder / "vae")
+    vae = trained_vae(folder / "vae")
     if vae is None:
         raise InputError(f"the UNet learns on latents, and no VAE is trained in {folder / 'vae'}; train it first")
     trained = trained_towers(folder)
     if trained is None:
         raise InputError(f"the UNet reads captions, and no towers are trained in {folder / 'towers'}; train them first")
     towers, tokenizer = trained
-    scale = scale_of(scenes, vae)
+    scale = scale_of(open_scenes(folder / "data"), vae)
+    return _unet_stage(folder, vae, scale, text_states(towers.text, tokenizer), COARSE_STEPS)
+
+
+def _unet_onward(folder: Path, base: Backbone) -> Stage:
+    text = base.texts[0]
+    stage = _unet_stage(folder, base.vae, base.vae.config.scaling_factor, text_states(text.model, text.tokenizer))
+    stage.module.load_state_dict(base.unet.state_dict())
+    return stage
+
+
+def _unet_stage(folder: Path, vae: Any, scale: float, states: TextStates, coarse_steps: int = 0) -> UNetStage:
+    scenes = open_scenes(folder / "data")
+
+    def latents(shrink: int, name: str) -> Latents:
+        return cache_latents(scenes, vae, folder / name, shrink, scale, lambda done, of: None)
+
+    coarse = latents(2, "latents-half") if coarse_steps else ()
     return UNetStage(
-        scenes,
-        lambda: cache_latents(scenes, vae, folder / "latents", 1, scale, lambda done, of: None),
-        lambda: cache_latents(scenes, vae, folder / "latents-half", 2, scale, lambda done, of: None),
-        text_states(towers.text, tokenizer),
-        lambda latents: vae.decode(latents / scale).sample,
-        coarse_steps=COARSE_STEPS,
-    )
+        scenes, latents(1, "latents"), coarse, states, lambda latents: vae.decode(latents / scale).sample,
+        coarse_steps=coarse_steps,
+    )  # fmt: skip
 
 
 STAGES: dict[str, Callable[[Path], Stage]] = {"vae": _vae, "towers": _towers, "unet": _unet, "judge": _judge}

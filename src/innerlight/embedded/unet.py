@@ -7,7 +7,6 @@ one or two things is still legible; the rest sees all scenes at full size.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,12 @@ POCKET_UNET: dict[str, Any] = {
 
 DROPOUT = 0.1  # of captions, for guidance
 THINGS_WEIGH = 4.0  # as much as the setting, cell by cell: they are a fifth of a picture, and most of a caption
+COUNTS = {
+    1: 0.5,
+    2: 0.38,
+    3: 0.08,
+    4: 0.04,
+}  # how often scenes of so many things are shown; of 100 there are 26, 55, 12, 7
 COARSE = 2  # things at most in a scene that is learnt from at half size: five cells across, or more
 GUIDANCE = 4.0  # of samples
 SAMPLE_STEPS = 25
@@ -66,8 +71,8 @@ class UNetStage:
     def __init__(
         self,
         scenes: Scenes,
-        latents: Callable[[], Latents],
-        coarse: Callable[[], Latents],
+        latents: Latents,
+        coarse: Latents,
         states: TextStates,
         decode: Callable[[Tensor], Tensor],
         config: Mapping[str, Any] = POCKET_UNET,
@@ -77,15 +82,17 @@ class UNetStage:
     ) -> None:
         self.module: nn.Module = build_unet(config)
         self.scenes, self.states, self.decode = scenes, states, decode
-        self.latents, self.coarse, self.coarse_steps = cache(latents), cache(coarse), coarse_steps
-        self.few = np.flatnonzero(np.concatenate([(rows[:, :, 0] >= 0).sum(1) for rows in scenes.things]) <= COARSE)
+        self.latents, self.coarse, self.coarse_steps = latents, coarse, coarse_steps
+        things = np.concatenate([(rows[:, :, 0] >= 0).sum(1) for rows in scenes.things])
+        self.few = np.flatnonzero(things <= COARSE)
+        self.shown = shown(things)
         self.levels, self.snr_cap = NoiseLevels.scaled_linear(), snr_cap
 
     def loss(self, step: int, batch: int) -> tuple[Tensor, Mapping[str, float]]:
         random, generator = np.random.default_rng(step), torch.Generator().manual_seed(step)
         coarse = step < self.coarse_steps
-        indices = random.choice(self.few, batch) if coarse else random.integers(0, len(self.scenes), batch)
-        latents = self.coarse() if coarse else self.latents()
+        indices = random.choice(self.few, batch) if coarse else np.searchsorted(self.shown, random.random(batch))
+        latents = self.coarse if coarse else self.latents
         clean = torch.from_numpy(np.stack([latents[i // SHARD][i % SHARD] for i in indices])).float()
         noise = torch.randn(clean.shape, generator=generator)
         share = torch.randn(batch, generator=generator).sigmoid()
@@ -116,7 +123,7 @@ class UNetStage:
 
     def sample(self, averaged: nn.Module, folder: Path, step: int) -> None:
         """The same prompts from the same noise, each time."""
-        side = (self.coarse if step <= self.coarse_steps else self.latents)()[0].shape[-1]
+        side = (self.coarse if step <= self.coarse_steps else self.latents)[0].shape[-1]
         latents = torch.randn(len(SAMPLE_PROMPTS), 4, side, side, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
             pictures = self.decode(self._guided(averaged, latents, SAMPLE_PROMPTS))
@@ -139,6 +146,14 @@ class UNetStage:
             without, given = self.levels.noise_of(estimate, both, now, "v_prediction").chunk(2)
             latents = ddim_step(self.levels, latents, without + GUIDANCE * (given - without), t, later)
         return latents
+
+
+def shown(things: NDArray[np.integer]) -> NDArray[np.float64]:
+    """(n,) up to 1: below which random number in 0..1 a scene is shown, by how many things each has."""
+    present = np.bincount(things, minlength=max(COUNTS) + 1)
+    weights = np.array([COUNTS[int(count)] / present[count] for count in things])
+    sums = np.cumsum(weights)
+    return sums / sums[-1]
 
 
 def cache_latents(

@@ -98,8 +98,11 @@ def trained_vae(folder: Path) -> Any:
 def round_trip_of(folder: Path) -> RoundTrip | None:
     """Pictures through the VAE trained in `folder` and back; None if there is none yet."""
     vae = trained_vae(folder)
-    if vae is None:
-        return None
+    return None if vae is None else round_trip_through(vae)
+
+
+def round_trip_through(vae: Any) -> RoundTrip:
+    """Pictures through a VAE and back."""
 
     def round_trip(pictures: Tensor) -> Tensor:
         with torch.no_grad():
