@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from innerlight.bench import embedded_scores
 from innerlight.bench.embedded_scores import SCORING, judge_rows, score, vae_rows
+from innerlight.bench.evidence import measured
 from innerlight.embedded.data import MAP_STEP, table_of
 from innerlight.embedded.judge import Judge, Reading
 from innerlight.embedded.judging import of_pixels, world_judge
@@ -55,7 +57,34 @@ def test_decibels_of_a_known_error():
     assert rows["vae.psnr_things"].value == pytest.approx(40, abs=1e-3)
 
 
-def test_nothing_trained_is_said_so(tmp_path: Path):
-    with pytest.raises(InputError, match="train a stage first"):
+def test_where_nothing_is_trained_what_ships_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for of_the_model in ("map_rows", "match_rows", "inversion_rows", "generation_rows"):
+        monkeypatch.setattr(embedded_scores, of_the_model, lambda *given: [])
+    row = measured("generate.cost", 1.0, 1.15, "<=", n=1, command="x")
+    for of_the_model in ("clusters_row", "cost_row"):
+        monkeypatch.setattr(embedded_scores, of_the_model, lambda *given: row)
+    rows = {row.id: row for row in score(tmp_path / "embedded.json", tmp_path / "runs", scenes=SCENES)}
+    assert {"vae.psnr", "judge.category", "judge.category_vae", "judge.identity"} < set(rows)
+    assert not any(id.startswith("towers.") for id in rows), "they do not ship"
+    assert rows["vae.psnr"].value > 25
+    assert rows["judge.category"].value > 0.5
+
+
+def test_where_nothing_is_trained_and_nothing_ships_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(embedded_scores, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(embedded_scores, "JUDGE", tmp_path / "judge.safetensors")
+    with pytest.raises(InputError, match="nothing ships; train first"):
         score(tmp_path / "embedded.json", tmp_path)
     assert not (tmp_path / "embedded.json").exists()
+
+
+@pytest.mark.parametrize("command", ["embedded", "world"])
+def test_what_honestly_does_not_hold_is_an_error_with_strict_alone(
+    command: str, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """`make bench` goes on behind it."""
+    module = f"innerlight.bench.{command}_scores.score"
+    monkeypatch.setattr(module, lambda *given, **more: [measured("vae.psnr", 20.0, 33.0, ">=", n=8, command="x")])
+    table = str(tmp_path / "table.json")
+    assert run(command, "score", "--evidence", table)[0] == 0
+    assert run(command, "score", "--evidence", table, "--strict")[0] == 1

@@ -25,8 +25,9 @@ from innerlight.bench.generation_scores import (
 from innerlight.embedded.data import FACTS, MAP_STEP, table_of
 from innerlight.embedded.judge import Judge
 from innerlight.embedded.judging import trained_judge
+from innerlight.embedded.oracle import JUDGE, shipped_judge
 from innerlight.embedded.towers import LENGTH, tokens_of, trained_towers
-from innerlight.embedded.vae import RoundTrip, round_trip_of, to_tensor
+from innerlight.embedded.vae import RoundTrip, round_trip_of, round_trip_through, to_tensor
 from innerlight.types import InputError
 from innerlight.world import CATEGORIES, caption, distractors, individual, render, sample, truth
 from innerlight.world.draw import Render
@@ -47,10 +48,15 @@ Progress = Callable[[int, int], None]
 
 
 def score(path: Path, runs: Path, *, scenes: int = 512, progress: Progress = lambda done, of: None) -> list[Row]:
-    """Measure what has been trained in `runs`, and the packed model if there is one; write the rows to `path`."""
+    """Measure what has been trained in `runs`, of VAE and judge else those that ship, and the packed model; write the
+    rows to `path`. The towers do not ship.
+    """
+    packed = (WEIGHTS / "pocket" / "model_index.json").exists()
     vae, judge, towers = round_trip_of(runs / "vae"), trained_judge(runs / "judge"), trained_towers(runs)
+    vae = vae or (round_trip_through(load().vae) if packed else None)
+    judge = judge or (shipped_judge() if JUDGE.exists() else None)
     if vae is None and judge is None and towers is None:
-        raise InputError(f"nothing is trained in {runs}; train a stage first: innerlight embedded train")
+        raise InputError(f"nothing is trained in {runs}, and nothing ships; train first: innerlight embedded train")
     measures: list[Callable[[], list[Row]]] = []
     if vae is not None:
         measures.append(lambda: vae_rows(vae, scenes))
@@ -58,7 +64,7 @@ def score(path: Path, runs: Path, *, scenes: int = 512, progress: Progress = lam
         measures += [lambda: judge_rows(judge, vae, scenes), lambda: [identity_row(judge, scenes)]]
     if towers is not None:
         measures.append(lambda: towers_rows(*towers, scenes))
-    if (WEIGHTS / "pocket" / "model_index.json").exists():
+    if packed:
         pocket = load()
         measures += [
             lambda: map_rows(pocket, scenes // 2),

@@ -78,15 +78,16 @@ def score(
         Path | None, typer.Option(help='The quiz, answered: {"seed": 100000, "who": "...", "answers": ["cat", ...]}.')
     ] = None,
     scenes: Annotated[int, typer.Option(help="Scenes for the measured rows.", min=8)] = 200,
+    strict: Annotated[bool, typer.Option(help="Exit 1 if a row does not hold.")] = False,
     json: Json = False,
 ) -> None:
-    """Measure the rows of evidence that the world must show; exits 1 if one does not hold."""
+    """Measure the rows of evidence that the world must show."""
     from innerlight.bench.evidence import table
     from innerlight.bench.world_scores import score as measure
 
     rows = measure(evidence, answers=answers, scenes=scenes, progress=progress("measuring"))
     answer({"rows": [row.as_json() for row in rows]}, json, table(rows))
-    raise typer.Exit(0 if all(row.holds for row in rows) else 1)
+    raise typer.Exit(1 if strict and not all(row.holds for row in rows) else 0)
 
 
 def _sides(text: str) -> tuple[int, int]:
