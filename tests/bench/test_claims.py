@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from innerlight.backbones import Backbone, blank
-from innerlight.bench.claims import rivals_of, run_claims, scored_by, settings_of, source_hash
+from innerlight.bench.claims import code_of, rivals_of, run_claims, scored_by, settings_of, source_hash
 from innerlight.bench.evidence import faults
 from innerlight.methods import Claim, Method, _registry, get
 from innerlight.types import InputError
@@ -94,9 +94,30 @@ def test_claims_of_a_scene_come_together(
 def test_the_hash_is_also_of_tasks_and_rivals(monkeypatch: pytest.MonkeyPatch):
     told = {path.name for path in scored_by(Path(get("pdm").function.__code__.co_filename))}
     assert {"_claims.py", "rivals.py"} <= told
-    before, plain = source_hash.__wrapped__(get("pdm")), Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: plain(path) + b"#" * (path.name == "rivals.py"))
-    assert source_hash.__wrapped__(get("pdm")) != before
+    before, plain = source_hash.__wrapped__(get("pdm")), Path.read_text
+    for added, other in (("\n# a remark\n", False), ("\nmore = 1\n", True)):
+        longer = lambda path, added=added, **how: plain(path, **how) + added * (path.name == "rivals.py")  # noqa: E731
+        monkeypatch.setattr(Path, "read_text", longer)
+        assert (source_hash.__wrapped__(get("pdm")) != before) == other
+
+
+def test_code_is_what_a_file_does(tmp_path: Path):
+    text = '''"""What it is."""
+
+# why
+class Pair:
+    """Two
+    of them."""
+
+    left: str = """not a docstring"""  # the first
+
+
+def shown(pair): """All in one line."""
+'''
+    (tmp_path / "pair.py").write_text(text)
+    assert code_of(tmp_path / "pair.py") == (
+        'class Pair:\n    left: str = """not a docstring"""  # the first\ndef shown(pair): """All in one line."""\n'
+    )
 
 
 def test_the_hash_is_also_of_training_and_of_methods_that_are_got_by_name():

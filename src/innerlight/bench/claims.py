@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from innerlight.backbones import WEIGHTS
 from innerlight.backbones.hashing import hash_files
 from innerlight.bench.evidence import Row, interval, measured
 from innerlight.embedded.oracle import JUDGE
@@ -67,18 +68,32 @@ def run_claims(
 
 @cache
 def source_hash(method: Method) -> str:
-    """Of the method's own file, and of those in which its tasks and rivals stand, and its training: another text, other
+    """Of the method's own file, and of those in which its tasks and rivals stand, and its training: other code, other
     scores.
     """
     return hash_of(Path(inspect.getfile(method.function)))
 
 
 def hash_of(path: Path) -> str:
-    """Of a module's text, and of those it is scored by."""
-    total = hashlib.sha256(path.read_bytes())
-    for file in sorted(scored_by(path) - {path}):
-        total.update(file.read_bytes())
+    """Of a module's code, and of that which it is scored by."""
+    total = hashlib.sha256()
+    for file in (path, *sorted(scored_by(path) - {path})):
+        total.update(code_of(file).encode())
     return total.hexdigest()[:12]
+
+
+def code_of(path: Path) -> str:
+    """A file without its docstrings, and its lines that are empty or a comment: what it does."""
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            first, last = node.body[0].lineno, node.body[0].end_lineno or node.body[0].lineno
+            if not lines[first - 1][: node.body[0].col_offset].strip():  # nothing before it in its line
+                lines[first - 1 : last] = [""] * (last - first + 1)
+    kept = [line.rstrip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    return "\n".join(kept) + "\n"
 
 
 def scored_by(path: Path, *, seen: frozenset[Path] = frozenset()) -> set[Path]:
@@ -111,6 +126,11 @@ def rivals_of(path: Path) -> set[str]:
 def judge_hash() -> str:
     """Of who scores; empty if nobody is there."""
     return hash_files([JUDGE]) if JUDGE.exists() else ""
+
+
+def shipped_hash() -> str:
+    """Of the model that ships."""
+    return hash_files((WEIGHTS / "pocket").rglob("*.safetensors"))
 
 
 def settings_of(calibration: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:
