@@ -103,6 +103,12 @@ def test_words_of_the_pictures_own_are_thrown_away(small: Backbone):
     assert torch.equal(found.backbone.embed("a cat").states, small.embed("a cat").states)
 
 
+def test_words_of_the_pictures_own_that_are_never_said_change_nothing(small: Backbone):
+    """They wait beside the word, and of two pictures no more than two sentences are said in either case."""
+    plain, never, always = (taught(small, config(own_words=share)).word.hash for share in (0.0, 1e-12, 1.0))
+    assert plain == never != always
+
+
 def test_sentences_hold_the_word_and_at_times_the_pictures_own(small: Backbone):
     random = np.random.default_rng(0)
     owners = ["<toy-0>", "<toy-1>"]

@@ -56,7 +56,8 @@ RECOGNITION = (
     "search.recall",
 )  # fmt: skip
 TEACHING = (
-    *_owed("textual_inversion", "identity likeness", "the_word_it_began_as"), "textual_inversion.variants",
+    *_owed("textual_inversion", "identity likeness", "the_word_it_began_as"),
+    *_owed("textual_inversion", "variants held own_words"),
     *_owed("p_plus", "identity likeness", "textual_inversion_in_five_times_the_steps"),
     *_owed("p_plus", "layers split", "pattern"),
     "dreambooth.identity", "dreambooth.likeness", "dreambooth.price", "dreambooth.leak", "dreambooth.forgetting",

@@ -114,7 +114,7 @@ CLAIMS = (
         ("colour", "pattern"), _score_layers, scenes=40,
     ),
     Claim(
-        "p_plus.split", "so they do wherever inner and outer are parted: the class turns before colour and pattern do",
+        "p_plus.split", "so they do on the mean over six ways to part inner from outer, from the coarsest places on",
         ("colour", "pattern"), _score_split, scenes=16,
     ),
 )  # fmt: skip

@@ -7,7 +7,7 @@ words of each picture's own that are thrown away.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 
@@ -67,32 +67,58 @@ VARIANTS = {
     "held": TextualInversionConfig(hold=1.0),
     "words of their own": TextualInversionConfig(own_words=0.25),
 }
-LESS_EDITABLE = (("held", "one vector"), ("one vector", "four vectors"))  # the second is more like, and less editable
 JUDGED = 28  # pictures of each kind
 
 
-def _score_variants(backbone: Backbone, seed: int) -> dict[str, float]:
-    """Of the orders in the paper, the share that is found; a draw counts half. Beside it, of each variant,
-    how like the thing pictures are, and how often they show the setting that is asked for.
-    """
+@cache
+def _variants(backbone: Backbone, seed: int) -> dict[str, float]:
+    """Of each variant, how like the thing pictures are, and how often they show the setting that is asked for."""
     asked = concept(seed, backbone.size[0], plain_names(backbone))
     found: dict[str, float] = {}
     for arm, config in VARIANTS.items():
         knowing = backbone.knowing(word_of(textual_inversion, backbone, seed, config))
         found[f"{arm}: like"] = asked.judged(knowing, f"a {WORD}", seed, JUDGED)["likeness"]
         found[f"{arm}: editable"] = asked.elsewhere(knowing, WORD, seed, JUDGED)
-    steps = [found[f"{more}: like"] - found[f"{less}: like"] for less, more in LESS_EDITABLE]
-    steps += [found[f"{less}: editable"] - found[f"{more}: editable"] for less, more in LESS_EDITABLE]
-    return {"method": float(np.mean([0.5 + 0.5 * np.sign(step) for step in steps])), "no order": 0.5} | found
+    return found
 
 
+def _score_variants(backbone: Backbone, seed: int) -> dict[str, float]:
+    found = _variants(backbone, seed)
+    return _order(found, "one vector", "four vectors") | found
+
+
+def _score_held(backbone: Backbone, seed: int) -> dict[str, float]:
+    return _order(_variants(backbone, seed), "held", "one vector")
+
+
+def _score_own_words(backbone: Backbone, seed: int) -> dict[str, float]:
+    found = _variants(backbone, seed)
+    return {"method": found["words of their own: like"], "one vector": found["one vector: like"]}
+
+
+def _order(found: Mapping[str, float], less: str, more: str) -> dict[str, float]:
+    """Of two orders the share that is found, a draw counts half: `more` is more like the thing, and less editable."""
+    steps = [
+        found[f"{more}: like"] - found[f"{less}: like"], found[f"{less}: editable"] - found[f"{more}: editable"],
+    ]  # fmt: skip
+    return {"method": float(np.mean([0.5 + 0.5 * np.sign(step) for step in steps])), "no order": 0.5}
+
+
+LESS = 0.05  # that a word may lose
 RIVALS = (CAPTION, "the word it began as")
 CLAIMS = (
     *keeping("textual_inversion", RIVALS, _arms),
     Claim(
-        "textual_inversion.variants",
-        "more vectors keep more and can be edited less; holding the word near the one it began as does the reverse",
+        "textual_inversion.variants", "more vectors keep more and can be edited less",
         ("no order",), _score_variants, scenes=8,
+    ),
+    Claim(
+        "textual_inversion.held", "holding the word near the one it began as keeps less and can be edited more",
+        ("no order",), _score_held, scenes=8,
+    ),
+    Claim(
+        "textual_inversion.own_words", f"words of the pictures' own cost the shared one at most {LESS:g} of likeness",
+        ("one vector",), _score_own_words, -LESS, scenes=8,
     ),
 )  # fmt: skip
 
