@@ -103,7 +103,7 @@ def _styles(seed: int) -> Image.Image:
     return viz.grid([render(scene, 256, 448).picture for scene in scenes], STYLES, columns=3)
 
 
-# Prompts that the papers draw with, of those whose words the embedded model knows.
+# After prompts that the papers draw with, in words that the embedded model knows.
 PAPER_PROMPTS = (
     "a cat and a frog",
     "a red chair and a yellow clock",
@@ -174,7 +174,7 @@ CHIEF = (
     Exhibit(
         "Draw",
         "drawn",
-        "Six prompts of the papers, drawn by the model that ships",
+        "Six prompts after those of the papers, drawn by the model that ships",
         "A latent diffusion model in diffusers layout, small enough for a laptop, trained on the world below. "
         "What it cannot do stands in its model card.",
         "generate(load(), ['a cat and a frog', ...], seed={seed})",
