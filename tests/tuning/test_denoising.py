@@ -239,7 +239,7 @@ def test_phases_follow_one_another_and_go_on_after_a_stop(small: Backbone, tmp_p
     again = run(tmp_path)
     assert again[0].learned("<toy>").hash == whole[0].learned("<toy>").hash
     assert torch.equal(again[1].unet.conv_in.weight, whole[1].unet.conv_in.weight)
-    assert {path.name for path in tmp_path.iterdir()} == {"phase-1", "phase-2"}
+    assert {path.name for path in tmp_path.iterdir()} == {"phase-1", "phase-2", "recipe.json"}
 
 
 def test_prompts_are_read_once_but_for_those_that_change(small: Backbone, monkeypatch: pytest.MonkeyPatch):

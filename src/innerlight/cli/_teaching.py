@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def write_taught(found: Taught, output: Path) -> list[str]:
-    """What was written: the word's file, or the folder of a LoRA or a model; and the report's numbers and pictures if
-    there is one.
+    """What was written: the word's file, or the folder of all that was learned; and the report's numbers and pictures
+    if there is one.
     """
     from innerlight.files import write_json, write_picture
 
     name = re.sub(r"[^\w-]+", "-", found.name).strip("-") or found.kind
-    written = [output / (f"{name}.safetensors" if found.kind == "word" else name)]
+    written = [output / (f"{name}.safetensors" if found.one_file else name)]
     output.mkdir(parents=True, exist_ok=True)
     found.save(written[0])
     if found.report is not None:

@@ -11,7 +11,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain, count
@@ -29,6 +29,7 @@ from innerlight.backbones.pipelines import pipeline_of
 from innerlight.backbones.saving import scheduler_of
 from innerlight.files import atomic_path
 from innerlight.sampling.noise import seeds_of
+from innerlight.tuning.freezing import settled
 from innerlight.tuning.words import about_base, opened_tensors
 from innerlight.types import InputError, NotFoundError
 
@@ -42,40 +43,86 @@ _ROOT = "text_model."  # in the names of a text encoder's layers, to all but the
 
 
 def add_lora(
-    backbone: Backbone, rank: int, *, alpha: int | None = None, texts: bool = False, seed: int = 0
+    backbone: Backbone,
+    rank: int | None,
+    *,
+    alpha: int | None = None,
+    texts: bool = False,
+    targets: Sequence[str] = TARGETS,
+    seed: int = 0,
 ) -> Backbone:
     """The model with A drawn and B zero, so that at first nothing differs, to be trained: in float32, whatever the
-    weights are in. `alpha` is the rank if it is not given. With `texts` also in text encoders.
+    weights are in. `rank` None is the highest that each layer can have, and `alpha` the rank if it is not given.
+    `targets`: of the UNet, layers by their paths or how these end. With `texts` also in text encoders.
     """
-    from peft import LoraConfig
-
-    if rank < 1 or (alpha is not None and alpha < 1):
+    if (rank is not None and rank < 1) or (alpha is not None and alpha < 1):
         raise InputError(f"rank and alpha: expected at least 1, got {rank} and {alpha}")
     if lora_of(backbone):
         raise InputError(f"{backbone.name} has a LoRA already; make it part of its weights first: fuse_lora")
     (seed,) = seeds_of(seed, 1)
-    targets = {part: TARGETS if part == "unet" else TEXT_TARGETS for part in backbone.networks if part != "vae"}
-    targets = targets if texts else {"unet": TARGETS}
-    narrowest = min(
-        min(layer.weight.shape)
-        for part, own in targets.items()
-        for name, layer in backbone.networks[part].named_modules()
-        if name.endswith(own)
-    )
-    if rank > narrowest:
+    ends = {"unet": targets}
+    if texts:
+        ends |= {part: TEXT_TARGETS for part in backbone.networks if part.startswith("text_encoder")}
+    highest = {part: _highest_ranks(backbone, part, own) for part, own in ends.items()}
+    narrowest = min(one for ranks in highest.values() for one in ranks.values())
+    if rank is not None and rank > narrowest:
         raise InputError(f"rank: the narrowest layer of {backbone.name} has rank {narrowest}, got {rank}")
     wider = _beside(backbone, texts=texts)
     with quiet(), _as_they_were(backbone), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # peft draws from it
-        for part, own in targets.items():
-            config = LoraConfig(
-                r=rank, lora_alpha=rank if alpha is None else alpha, init_lora_weights="gaussian",
-                target_modules=list(own),
-            )  # fmt: skip
+        for part, own in ends.items():
+            config = _settings(own, highest[part] if rank is None else rank, alpha)
             wider.networks[part].add_adapter(config, adapter_name=ADAPTER)
     for parameter in lora_of(wider).values():
         parameter.data = parameter.data.float()
     return wider
+
+
+def _highest_ranks(backbone: Backbone, part: str, ends: Sequence[str]) -> dict[str, int]:
+    """What rank each of the linear layers can have whose paths end so."""
+    layers = {
+        name: layer
+        for name, layer in backbone.networks[part].named_modules()
+        if any(f".{name}".endswith(f".{end}") for end in ends)
+    }
+    if not layers:
+        raise NotFoundError(f"targets: {backbone.name} has no layer {', '.join(ends) or 'of no name'} in its {part}")
+    for name, layer in layers.items():
+        if not isinstance(layer, nn.Linear):
+            raise InputError(f"targets: expected linear layers, got {name}, a {type(layer).__name__}")
+    return {name: min(layer.weight.shape) for name, layer in layers.items()}
+
+
+def _settings(targets: Sequence[str], ranks: int | Mapping[str, int], alpha: int | None) -> Any:
+    """Of peft, for one rank or that of each layer."""
+    from peft import LoraConfig
+
+    each = {} if isinstance(ranks, int) else dict(ranks)
+    usual = ranks if isinstance(ranks, int) else max(each.values())
+    return LoraConfig(
+        r=usual, lora_alpha=usual if alpha is None else alpha, init_lora_weights="gaussian",
+        target_modules=list(targets), rank_pattern=each, alpha_pattern={} if alpha else each,
+    )  # fmt: skip
+
+
+def as_lora(backbone: Backbone, changes: Mapping[str, Tensor]) -> Backbone:
+    """The model with W + change in the UNet's layers at these paths, as a LoRA beside the weights: of the highest rank,
+    so that it is exact but for rounding.
+
+        change = U S V^T = (U sqrt(S)) (sqrt(S) V^T) = B A
+    """
+    wider = add_lora(backbone, None, targets=list(changes))
+    for path, change in changes.items():
+        layer: Any = wider.unet.get_submodule(path)
+        if change.shape != layer.weight.shape:
+            raise InputError(
+                f"{path}: expected a change of {tuple(layer.weight.shape)}, as its weights, got {tuple(change.shape)}"
+            )
+        left, values, right = torch.linalg.svd(change.detach().double().cpu(), full_matrices=False)
+        roots = values.sqrt()
+        layer.lora_B[ADAPTER].weight.data.copy_(left * roots)
+        layer.lora_A[ADAPTER].weight.data.copy_(roots[:, None] * right)
+    return settled(wider, backbone, lora_of(wider))
 
 
 def lora_of(backbone: Backbone) -> nn.ParameterDict:
@@ -139,6 +186,7 @@ def open_lora(
         )
     if any("dora_scale" in key for key in tensors):
         raise InputError(f"{file} is a DoRA, which is not read; its LoRA alone would be another")
+    _refuse_widths(file, backbone, tensors)
     wider = _beside(backbone, texts=True)
     before = {where: (dict(layer.scaling), list(layer.active_adapters)) for where, layer in _layers(wider)}
     name = _unused({one for scaling, _ in before.values() for one in scaling})
@@ -160,12 +208,7 @@ def open_lora(
         given = (factors.get(key), tensors.get(f"{part}.{layer}"), tensors.get(f"{part}.{_ROOT}{layer}"))
         exact = next((one for one in given if one is not None), parameter.data)
         parameter.data = exact.to(parameter.device).float()
-    for part, network in wider.networks.items():
-        if network is not backbone.networks[part]:
-            network.eval()
-    lora_of(wider).requires_grad_(False)
-    wider.hash = hash_modules(wider.networks.values())
-    return wider
+    return settled(wider, backbone, lora_of(wider))
 
 
 def fuse_lora(backbone: Backbone) -> Backbone:
@@ -202,6 +245,35 @@ def _refuse_unusable(backbone: Backbone, *, fused: bool = True) -> None:
         raise InputError(f"{backbone.name}: a LoRA is switched off; enable_lora() or unload_lora_weights() first")
     if fused and any(layer.merged for layer in layers):
         raise InputError(f"{backbone.name}: a LoRA is fused in its pipeline; call fuse_lora first, which makes a copy")
+
+
+def _refuse_widths(file: Path, backbone: Backbone, tensors: Mapping[str, Tensor]) -> None:
+    """Raise for a LoRA of layers as wide as those of another kind of model: A is (rank, in), B (out, rank). Layers that
+    are called in no way known here are left to diffusers.
+    """
+    shapes = {
+        _spelt(f"{part}.{name}"): module.weight.shape
+        for part, network in backbone.networks.items()
+        for name, module in network.named_modules()
+        if isinstance(getattr(module, "weight", None), Tensor)
+    }
+    for key, one in tensors.items():
+        found = _FACTOR.search(key)
+        shape = shapes.get(_spelt(key[: found.start()])) if found else None
+        if found is None or shape is None or one.ndim < 2:
+            continue
+        side = 1 if found[2] in ("A", "down") else 0
+        if one.shape[side] != shape[side]:
+            raise InputError(
+                f"{file} cannot be opened for {backbone.name}: {key} is for a layer {one.shape[side]} wide, which has "
+                f"{shape[side]} here; it was learned on another kind of model"
+            )
+
+
+def _spelt(name: str) -> str:
+    """The path of a layer as all trainers could have written it: `unet_mid_block_attentions_0_...`."""
+    name = re.sub("^lora_te([12]?)_", lambda found: "text_encoder_2_" if found[1] == "2" else "text_encoder_", name)
+    return name.removeprefix("lora_").replace(_ROOT[:-1], "").replace(".", "_").replace("__", "_").strip("_")
 
 
 def _refuse_partial(

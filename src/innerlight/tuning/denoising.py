@@ -125,16 +125,35 @@ def min_snr(levels: NoiseLevels, prediction: str, gamma: float = 5.0) -> Callabl
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """One batch and what the network made of it; rows are those of the parts, one after another."""
+class Draw:
+    """What a batch shows, before the network sees it; rows are those of the parts, one after another."""
 
     step: int
-    backbone: Backbone
     chosen: Mapping[str, Sequence[int]]  # the pictures of each part
     said: Sequence[str]
     times: Tensor  # (n,)
     noisy: Tensor  # (n, c, h, w)
     target: Tensor
+
+
+def draw(backbone: Backbone, parts: Sequence[Part], *, seed: int, step: int, times: Times | None = None) -> Draw:
+    """Batch number `step`, which that number and the seed alone decide."""
+    random = np.random.default_rng((seed, step))  # which pictures, what is said
+    generator = torch.Generator().manual_seed(int(random.integers(2**62)))  # latents, timesteps, noise
+    chosen = {part.name: [int(k) for k in random.integers(len(part.shots), size=part.count)] for part in parts}
+    said = [prompt for part in parts for prompt in part.say(chosen[part.name], random)]
+    clean = torch.cat([part.shots.draw(chosen[part.name], generator) for part in parts])
+    t = (times or uniform(len(backbone.levels)))(len(clean), generator).to(clean.device)
+    noise = torch.randn(clean.shape, generator=generator).to(clean)
+    target = backbone.levels.target(clean, noise, t, backbone.prediction)
+    return Draw(step, chosen, said, t, backbone.levels.noisy(clean, noise, t), target)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Batch(Draw):
+    """One batch and what the network made of it."""
+
+    backbone: Backbone
     context: Context
     estimate: Tensor
 
@@ -149,17 +168,11 @@ class Batch:
         step: int,
         times: Times | None = None,
     ) -> Batch:
-        """Batch number `step`, which that number and the seed alone decide."""
-        random = np.random.default_rng((seed, step))  # which pictures, what is said
-        generator = torch.Generator().manual_seed(int(random.integers(2**62)))  # latents, timesteps, noise
-        chosen = {part.name: [int(k) for k in random.integers(len(part.shots), size=part.count)] for part in parts}
-        said = [prompt for part in parts for prompt in part.say(chosen[part.name], random)]
-        clean = torch.cat([part.shots.draw(chosen[part.name], generator) for part in parts])
-        t = (times or uniform(len(backbone.levels)))(len(clean), generator).to(clean.device)
-        noise = torch.randn(clean.shape, generator=generator).to(clean)
-        noisy, context = backbone.levels.noisy(clean, noise, t), states.of(backbone, said)
-        target = backbone.levels.target(clean, noise, t, backbone.prediction)
-        return cls(step, backbone, chosen, said, t, noisy, target, context, backbone.estimate(noisy, t, context))
+        """Batch number `step`, as the network sees it."""
+        shown = draw(backbone, parts, seed=seed, step=step, times=times)
+        context = states.of(backbone, shown.said)
+        estimate = backbone.estimate(shown.noisy, shown.times, context)
+        return cls(**vars(shown), backbone=backbone, context=context, estimate=estimate)
 
 
 def losses(batch: Batch, parts: Sequence[Part]) -> dict[str, Tensor]:

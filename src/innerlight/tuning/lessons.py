@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from innerlight.files import read_json, write_json, write_picture
 from innerlight.prompts import LearnedWord
 from innerlight.sampling import Run, generate
 from innerlight.taps import Read, Tap, tapped
-from innerlight.tuning.denoising import Batch, Part, TextStates, Times, losses, weighed
+from innerlight.tuning.denoising import Batch, Draw, Part, TextStates, Times, draw, losses, weighed
+from innerlight.tuning.freezing import frozen
 from innerlight.tuning.training import CHECKPOINT, Schedule, state_of, train
 from innerlight.types import InputError
 
@@ -81,7 +83,7 @@ class Vectors(nn.Module):
     def rarity(self, name: str, width: float) -> Tensor:
         """How far a word's tokens are from all that the tables have: the mean of
 
-            -1/d log (1/n sum_j exp(-|v - V_j|^2 / 2 h^2)),    h = width rms(V)
+            -1/d log (1/n sum_j exp(-(v - V_j)^2 / 2 h^2)),    h = width rms(V)
 
         for the n rows of d numbers of each table. Beside a constant that is minus the log of a kernel's density.
         """
@@ -100,7 +102,10 @@ def rows_of(vectors: Tensor) -> tuple[Tensor, ...]:
 
 
 class Lesson:
-    """A stage of training: `view` is the model as it is at a step, through what is learned."""
+    """A stage of training: `view` is the model as it is at a step, through what is learned. `seeing` is that model once
+    it is known what a batch shows, such as one with a word for each picture; `open_while` makes what is open while the
+    model is at work, such as `offset`.
+    """
 
     def __init__(
         self,
@@ -113,21 +118,28 @@ class Lesson:
         shown: Sequence[str],
         times: Times | None = None,
         terms: Mapping[str, Term] | None = None,
+        seeing: Callable[[Backbone, Draw], Backbone] | None = None,
+        open_while: Callable[[], AbstractContextManager[Any]] = nullcontext,
         run: Run | None = None,
     ) -> None:
         self.module, self.view, self.parts, self.seed, self.shown = module, view, parts, seed, list(shown)
-        self.times, self.terms = times, terms or {}
+        self.times, self.terms, self.seeing, self.open_while = times, terms or {}, seeing, open_while
         self.quiet = replace(run or Run(), progress=False)
         self.states = TextStates(parts[0].shots.size, changing)
 
     def loss(self, step: int, batch: int) -> tuple[Tensor, Mapping[str, float]]:
         """Of batch number `step`."""
         del batch  # the parts know
-        view = self.view(step)
-        with tapped(view.sites, *(read for term in self.terms.values() for read in term.reads)) as seen:
-            made = Batch.of(view, self.parts, self.states, seed=self.seed, step=step, times=self.times)
-        found = losses(made, self.parts)
-        more = {name: term.loss(made, seen) for name, term in self.terms.items()}
+        told: dict[str, Any] = {"seed": self.seed, "step": step, "times": self.times}
+        reads = [read for term in self.terms.values() for read in term.reads]
+        with self.open_while():
+            view = self.view(step)
+            if self.seeing is not None:
+                view = self.seeing(view, draw(view, self.parts, **told))
+            with tapped(view.sites, *reads) as seen:
+                made = Batch.of(view, self.parts, self.states, **told)
+            found = losses(made, self.parts)
+            more = {name: term.loss(made, seen) for name, term in self.terms.items()}
         total = weighed(found, self.parts) + sum(more.values())
         return total, {name: float(one.detach()) for name, one in {**found, **more}.items()}
 
@@ -135,7 +147,8 @@ class Lesson:
         """Pictures of what is learned, as it is now."""
         del averaged
         prompts = self.shown[:SHOWN]
-        made = generate(self.view(step), prompts, seed=self.seed, size=self.states.size, run=self.quiet)
+        with self.open_while():
+            made = generate(self.view(step), prompts, seed=self.seed, size=self.states.size, run=self.quiet)
         for number, image in enumerate(made.images):
             write_picture(image, folder / f"sample-{step:06d}-{number}.png")
 
@@ -146,8 +159,7 @@ def learn(lesson: Lesson, schedule: Schedule, folder: Folder | None, run: Run, r
     """
     folder = None if folder is None else Path(folder)
     if folder is not None:
-        refuse_other_run(folder, recipe)
-        write_json(dict(recipe), folder / RECIPE)
+        _begin(folder, recipe)
     with run.bar("learning", schedule.steps) as advance:
         for _ in range(0 if folder is None else state_of(folder).step):
             advance()
@@ -157,14 +169,40 @@ def learn(lesson: Lesson, schedule: Schedule, folder: Folder | None, run: Run, r
 
 
 def learn_in_phases(
-    phases: Sequence[tuple[Lesson, Schedule]], folder: Folder | None, run: Run, recipe: Mapping[str, Any]
+    phases: Sequence[tuple[Lesson, Schedule]],
+    folder: Folder | None,
+    run: Run,
+    recipe: Mapping[str, Any],
+    base: Backbone | None = None,
 ) -> None:
-    """One lesson after another, each with an optimiser of its own and, where there is a folder, one in that. What an
-    earlier lesson learned stays where it is unless a later one changes it too.
+    """One lesson after another, each with an optimiser of its own and, where there is a folder, one in that; a lesson
+    alone has the folder itself. What a lesson does not learn, of its model, of `base` and of what other lessons learn,
+    takes no gradient meanwhile and must be what it was afterwards, bit for bit.
     """
-    for number, (lesson, schedule) in enumerate(phases, start=1):
-        own = None if folder is None else Path(folder) / f"phase-{number}"
-        learn(lesson, schedule, own, run, {**recipe, "phase": number})
+    kept = {} if base is None else base.networks
+    kept |= {f"phase {number}": lesson.module for number, (lesson, _) in enumerate(phases, start=1)}
+    for (lesson, schedule), (own, told) in zip(phases, _rooms(folder, recipe, len(phases)), strict=True):
+        tuned = {f"tuned {part}": network for part, network in lesson.view(0).networks.items()}
+        with frozen({**kept, **tuned}, but=lesson.module):
+            learn(lesson, schedule, own, run, told)
+
+
+def _rooms(
+    folder: Folder | None, recipe: Mapping[str, Any], count: int
+) -> list[tuple[Folder | None, Mapping[str, Any]]]:
+    """The folder and the recipe of each phase; one alone has those of the run."""
+    if count == 1:
+        return [(folder, recipe)]
+    if folder is not None:
+        _begin(Path(folder), recipe)
+    folders = [None if folder is None else Path(folder) / f"phase-{number}" for number in range(1, count + 1)]
+    return [(own, {**recipe, "phase": number}) for number, own in enumerate(folders, start=1)]
+
+
+def _begin(folder: Path, recipe: Mapping[str, Any]) -> None:
+    """From now on a folder is this recipe's, if it is no other's."""
+    refuse_other_run(folder, recipe)
+    write_json(dict(recipe), folder / RECIPE)
 
 
 def refuse_other_run(folder: Path, recipe: Mapping[str, Any]) -> None:

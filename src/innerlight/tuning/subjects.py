@@ -27,6 +27,13 @@ NAME = "sks"  # a word that hardly means anything, and that the vocabulary has o
 TOGETHER = 4  # pictures of a class that are drawn in one batch
 
 
+def rare_name(backbone: Backbone, name: str) -> str:
+    """A name as it stands in prompts: brackets are for learned words, and for no others."""
+    known = {one.name for one in backbone.learned}
+    words = (word if word in known else word.strip("<>") for word in name.split())
+    return " ".join(filter(None, words))
+
+
 def subject_parts(
     backbone: Backbone,
     shots: Shots,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from innerlight import __version__
 from innerlight.backbones import Backbone, Size, save_pipeline
-from innerlight.backbones.hashing import hash_modules
+from innerlight.backbones.hashing import hash_files
 from innerlight.files import write_json
 from innerlight.files.json_text import refuse_foreign
 from innerlight.prompts import LearnedWord
@@ -26,11 +26,11 @@ from innerlight.sampling.generate import facts_of, learned_of, strip_png
 from innerlight.sampling.noise import seeds_of
 from innerlight.tuning.adapters import save_lora
 from innerlight.tuning.denoising import Part, Times
-from innerlight.tuning.freezing import frozen
-from innerlight.tuning.lessons import Folder, Lesson, Term, Vectors, learn, refuse_other_run
+from innerlight.tuning.freezing import settled
+from innerlight.tuning.lessons import Folder, Lesson, Term, Vectors, learn_in_phases, refuse_other_run
 from innerlight.tuning.templates import known_to
 from innerlight.tuning.training import Schedule
-from innerlight.tuning.words import about_base, save_word
+from innerlight.tuning.words import about_base, file_of, save_word
 from innerlight.types import InputError
 from innerlight.viz import grid
 
@@ -75,33 +75,54 @@ class Report:
 
 @dataclass(frozen=True, eq=False)
 class Taught:
-    """A model that knows something new: by a word of its own, by a LoRA, or by weights that are others all over."""
+    """A model that knows something new: by words of its own, by a LoRA or by weights that are others, or by both."""
 
     backbone: Backbone
+    plain: Backbone  # the same without its new words
     name: str  # as prompts have it: "<toy>", or "sks dog"
-    kind: Literal["word", "lora", "model"]
+    kind: Literal["word", "lora", "model"]  # what is new in it, beside words
     recipe: Mapping[str, Any]
     report: Report | None = None
 
     @property
+    def words(self) -> tuple[LearnedWord, ...]:
+        """All that were learned."""
+        return self.backbone.learned[len(self.plain.learned) :]
+
+    @property
     def word(self) -> LearnedWord:
         """What was learned, of a method that learns a word."""
-        if self.kind != "word":
+        if not self.words:
             raise InputError(f"{self.name}: what was learned is in the weights, not in a word; see .backbone")
-        return next(one for one in self.backbone.learned if one.name == self.name)
+        return self.words[0]
+
+    @property
+    def one_file(self) -> bool:
+        """Is it a word and nothing else? What is more is saved as a folder."""
+        return self.kind == "word" and len(self.words) == 1
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """As diffusers loads it: a word as a file (with vectors for each place one that it must refuse), a LoRA as a
-        file or a folder, a model as the folder of a pipeline.
+        file or a folder, a model as the folder of a pipeline; several of these as a folder, with a file for each word.
         """
-        if self.kind == "word":
+        if self.one_file:
             save_word(path, self.backbone, self.word, **self.recipe)
-        elif self.kind == "lora":
-            save_lora(path, self.backbone, **self.recipe)
-        else:
-            save_pipeline(self.backbone, path, half=False)
-            told = {"innerlight": FORMAT, **about_base(self.backbone, self.recipe["model_hash"]), **self.recipe}
-            write_json(told, Path(path) / "taught.json")
+            return
+        folder, base = Path(path), self.recipe["model_hash"]
+        files = {word.name: file_of(word.name) for word in self.words}
+        if len(set(files.values())) < len(files):
+            raise InputError(f"{', '.join(files)}: their files would have one name; call them otherwise")
+        if self.words and folder.suffix == ".safetensors":
+            raise InputError(f"{folder}: expected a folder for words and weights, got a file; give {folder.stem}")
+        if self.kind == "lora":
+            save_lora(folder, self.plain, **self.recipe)
+        elif self.kind == "model":
+            save_pipeline(self.plain, folder, half=False)
+            told = {"innerlight": FORMAT, **about_base(self.plain, base), **self.recipe}
+            write_json(told, folder / "taught.json")
+            base = hash_files(folder.glob("*/*.safetensors"))  # as it has when it is loaded
+        for word in self.words:
+            save_word(folder / files[word.name], self.backbone, word, **{**self.recipe, "base": base})
 
     def _repr_png_(self) -> bytes | None:
         """In a notebook: the pictures of the report."""
@@ -134,7 +155,6 @@ def teach_word(
     each kind drawn at the end, in sentences about a thing or a `style`. `view` is the model at a step, through the
     vectors as they are.
     """
-    told, size = run or Run(), parts[0].shots.size
     (plain, *_) = known_to(IN_STYLE if style else PLAIN[1:], backbone.calibration.get("vocabulary"))
     lesson = Lesson(
         vectors,
@@ -145,15 +165,14 @@ def teach_word(
         shown=[plain.format(name)] * 2,
         times=times,
         terms=terms,
-        run=told,
+        run=run,
     )
     schedule = replace(WORDS, steps=steps, batch=sum(part.count for part in parts), rate=rate, decay=decay)
-    whole = _whole(recipe, backbone, name, like, images, size, seed)
-    with frozen(backbone.networks):
-        learn(lesson, _sampled(schedule), folder, told, whole)
-    taught = backbone.knowing(vectors.learned(name))
-    seen = _seen(backbone, taught, name, like, images, report, size, seed, judged, told, style)
-    return Taught(taught, name, "word", whole, seen)
+    return teach(
+        backbone, name, like, images, parts[0].shots.size, lambda: [(lesson, schedule)],
+        lambda: (backbone, [vectors.learned(name)]), kind="word", recipe=recipe, seed=seed, folder=folder,
+        report=report, judged=judged, style=style, run=run,
+    )  # fmt: skip
 
 
 def teach_weights(
@@ -183,33 +202,61 @@ def teach_weights(
     """Weights learned from parts of pictures: `module` has those of `tuned` that change (with `texts`, some of them in
     text encoders), `backbone` is what it was before, and stays so. Parts are made once nothing is left to refuse.
     """
-    told = run or Run()
     phrase = f"{name} {like}"
-    plan = _sampled(replace(PLAN, steps=steps, rate=rate, decay=decay))
-    whole = _whole(recipe, backbone, phrase, like, images, size, seed)
+    plan = replace(PLAN, steps=steps, rate=rate, decay=decay)
+
+    def lessons() -> list[tuple[Lesson, Schedule]]:
+        made = parts()
+        lesson = Lesson(
+            module,
+            lambda step: tuned,
+            made,
+            changing=lambda prompt: texts,
+            seed=seed,
+            shown=[f"a {phrase}"] * 2,
+            times=times,
+            terms=terms,
+            run=run,
+        )
+        return [(lesson, replace(plan, batch=sum(part.count for part in made)))]
+
+    return teach(
+        backbone, phrase, like, images, size, lessons, lambda: (settled(tuned, backbone, module), []), kind=kind,
+        recipe=recipe, seed=seed, folder=folder, report=report, judged=judged, run=run,
+    )  # fmt: skip
+
+
+def teach(
+    backbone: Backbone,
+    name: str,
+    like: str,
+    images: Sequence[Image.Image],
+    size: Size,
+    lessons: Callable[[], Sequence[tuple[Lesson, Schedule]]],
+    learned: Callable[[], tuple[Backbone, Sequence[LearnedWord]]],
+    *,
+    kind: Literal["word", "lora", "model"],
+    recipe: Mapping[str, Any],
+    seed: int = 0,
+    folder: Folder | None = None,
+    report: int = 2,
+    judged: Judged | None = None,
+    style: bool = False,
+    run: Run | None = None,
+) -> Taught:
+    """What lessons teach, one after another, of which `backbone` is what it was before, and stays so. They are made
+    once nothing is left to refuse; in the end `learned` gives the model as it is then, and its new words beside it.
+    """
+    told = run or Run()
+    whole = _whole(recipe, backbone, name, like, images, size, seed)
     if folder is not None:
         refuse_other_run(Path(folder), whole)
-    made = parts()
-    lesson = Lesson(
-        module,
-        lambda step: tuned,
-        made,
-        changing=lambda prompt: texts,
-        seed=seed,
-        shown=[f"a {phrase}"] * 2,
-        times=times,
-        terms=terms,
-        run=told,
-    )
-    with frozen(backbone.networks):
-        learn(lesson, replace(plan, batch=sum(part.count for part in made)), folder, told, whole)
-    module.requires_grad_(False)
-    for part, network in tuned.networks.items():
-        if network is not backbone.networks[part]:
-            network.eval()
-    tuned.hash = hash_modules(tuned.networks.values())
-    seen = _seen(backbone, tuned, phrase, like, images, report, size, seed, judged, told)
-    return Taught(tuned, phrase, kind, whole, seen)
+    phases = [(lesson, _sampled(schedule)) for lesson, schedule in lessons()]
+    learn_in_phases(phases, folder, told, whole, backbone)
+    plain, words = learned()
+    after = plain.knowing(*words) if words else plain
+    seen = _seen(backbone, after, name, like, images, report, size, seed, judged, told, style)
+    return Taught(after, plain, name, kind, whole, seen)
 
 
 def _sampled(schedule: Schedule) -> Schedule:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +71,12 @@ def save_word(path: str | os.PathLike[str], backbone: Backbone, word: LearnedWor
         }
     with atomic_path(path) as temporary:
         save_file({key: one.detach().float().cpu().contiguous() for key, one in tensors.items()}, temporary, told)
+
+
+def file_of(name: str) -> str:
+    """What the file of a word is called, where it stands beside others."""
+    plain = re.sub(r"[^\w-]+", "-", name).strip("-")
+    return f"{plain or 'word'}.safetensors"
 
 
 def about_base(backbone: Backbone, model_hash: str) -> dict[str, str]:

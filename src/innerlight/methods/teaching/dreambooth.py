@@ -22,7 +22,7 @@ from innerlight.methods.teaching._claims import CAPTION, keeping, measure
 from innerlight.sampling import Run
 from innerlight.tuning.denoising import Shots
 from innerlight.tuning.lessons import Folder
-from innerlight.tuning.subjects import NAME, subject_parts
+from innerlight.tuning.subjects import NAME, rare_name, subject_parts
 from innerlight.tuning.taught import Taught, teach_weights
 
 STEPS, RATE = 800, 5e-6  # of the released script with prior preservation, for Stable Diffusion
@@ -104,7 +104,7 @@ def dreambooth(
     refuse_unsavable(backbone)  # before anything is learned
     images = read_pictures(pictures)
     shots = Shots.of(backbone, images, size, mirrored=config.mirror)
-    name = name.strip("<>")
+    name = rare_name(backbone, name)
     parts = subject_parts(
         backbone, shots, name, like, batch=config.batch, weight=config.weight, prior=config.prior, seed=seed,
         folder=folder, run=run or Run(),

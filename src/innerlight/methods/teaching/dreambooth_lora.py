@@ -18,7 +18,7 @@ from innerlight.sampling import Run
 from innerlight.tuning.adapters import add_lora, lora_of
 from innerlight.tuning.denoising import Shots
 from innerlight.tuning.lessons import Folder
-from innerlight.tuning.subjects import NAME, subject_parts
+from innerlight.tuning.subjects import NAME, rare_name, subject_parts
 from innerlight.tuning.taught import Taught, teach_weights
 
 STEPS, RATE = 500, 1e-4  # of the released script, for Stable Diffusion
@@ -110,7 +110,7 @@ def dreambooth_lora(
     """
     images = read_pictures(pictures)
     shots = Shots.of(backbone, images, size, mirrored=config.mirror)
-    name = name.strip("<>")
+    name = rare_name(backbone, name)
     parts = subject_parts(
         backbone, shots, name, like, batch=config.batch, weight=config.weight, prior=config.prior, seed=seed,
         folder=folder, run=run or Run(),
