@@ -12,12 +12,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from innerlight.backbones import Backbone, load
+from innerlight.backbones import Backbone, blank, load
+from innerlight.backbones.opening import quiet
 from innerlight.methods.editing.prompt_to_prompt import prompt_to_prompt
 from innerlight.methods.retrieval.pdm import pdm
 from innerlight.methods.teaching.dreambooth import DreamboothConfig, dreambooth
 from innerlight.methods.teaching.dreambooth_lora import DreamboothLoraConfig, dreambooth_lora
 from innerlight.sampling import CancelToken, Run, generate
+from innerlight.sampling.noise import draw, generators_of
 from innerlight.tuning import lessons
 from innerlight.tuning.adapters import open_lora
 from innerlight.tuning.denoising import Batch, Shots, TextStates, losses, weighed
@@ -30,6 +32,8 @@ PICTURES = [render(sample(seed), 64).picture for seed in (1, 2)]
 QUICK: dict[str, Any] = {"size": (64, 64), "report": 0, "seed": 3, "run": Run(progress=False)}
 METHODS = [(dreambooth, DreamboothConfig), (dreambooth_lora, DreamboothLoraConfig)]
 BOTH = pytest.mark.parametrize(("teach", "kind"), METHODS, ids=["full", "lora"])
+TEXTS = pytest.mark.parametrize("texts", [False, True], ids=["unet", "unet and texts"])
+ROUNDING = 1e-4  # between two libraries that compute the same
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -145,12 +149,15 @@ def test_before_the_first_step_a_tuned_model_errs_on_its_class_as_the_base_does(
 
 
 def test_the_class_s_pictures_are_decided_by_weights_prompt_and_seed(small: Backbone, tmp_path: Path):
-    def of(like: str = "car", seed: int = 3, folder: Path | None = None) -> torch.Tensor:
+    def of(like: str = "car", seed: int = 3, folder: Path | None = None, model: Backbone = small) -> torch.Tensor:
         run = Run(progress=False)
-        return class_shots(small, like, 5, (64, 64), seed=seed, folder=folder, run=run).mean
+        return class_shots(model, like, 5, (64, 64), seed=seed, folder=folder, run=run).mean
 
-    first = of()
+    twin, other = (replace(blank("sd15", seed=seed), calibration=small.calibration) for seed in (0, 8))
+    first, others = of(), of(model=other)
     assert torch.equal(first, of())
+    assert torch.equal(first, of(model=twin)), "the same weights once more"
+    assert not torch.equal(first, others)
     assert torch.equal(first[4:], generate(small, "a car", seed=7, size=(64, 64)).latents)
     assert not torch.equal(first, of("cat"))
     assert not torch.equal(first, of(seed=4))
@@ -160,9 +167,12 @@ def test_the_class_s_pictures_are_decided_by_weights_prompt_and_seed(small: Back
     save_file({"latents": first[:4].contiguous()}, kept)  # as far as a run came that was killed
     assert torch.equal(first, of(folder=tmp_path))
     assert torch.equal(load_file(kept)["latents"], first)
+    assert torch.equal(others, of(folder=tmp_path, model=other)), "not from the file of the first"
+    assert torch.equal(first, of(folder=tmp_path, model=twin))
+    assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.parametrize("texts", [False, True], ids=["unet", "unet and texts"])
+@TEXTS
 @BOTH
 def test_stopped_and_gone_on_with_it_is_the_same_model(
     small: Backbone, tmp_path: Path, teach: Any, kind: Any, texts: bool
@@ -184,11 +194,31 @@ def test_stopped_and_gone_on_with_it_is_the_same_model(
         taught(small, teach, kind, folder=tmp_path, seed=4, texts=texts)
 
 
-def test_saved_as_a_pipeline_it_draws_the_same(backbone: Backbone, tmp_path: Path):
-    found = taught(replace(backbone, calibration={"steps": 2}))
+def drawn_by_stock(folder: Path, prompt: str = "a sks car") -> torch.Tensor:
+    """As `drawn`, from the same noise, by a pipeline that diffusers opens."""
+    from diffusers import DiffusionPipeline  # pyright: ignore[reportPrivateImportUsage]
+
+    with quiet():
+        pipeline: Any = DiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    side = 64 // pipeline.vae_scale_factor
+    noise = draw(generators_of([1]), (4, side, side))
+    return pipeline(
+        prompt, num_inference_steps=2, guidance_scale=7.5, latents=noise, height=64, width=64, output_type="latent"
+    ).images
+
+
+@TEXTS
+def test_saved_as_a_pipeline_it_draws_the_same_here_and_in_diffusers(backbone: Backbone, tmp_path: Path, texts: bool):
+    base = replace(backbone, calibration={"steps": 2})
+    found = taught(base, texts=texts)
     found.save(tmp_path / "model")
-    again = load(tmp_path / "model")
-    assert (drawn(again) - drawn(found.backbone)).abs().max() < 1e-5
+    ours = drawn(found.backbone)
+    assert (drawn(load(tmp_path / "model")) - ours).abs().max() < 1e-5
+    theirs = drawn_by_stock(tmp_path / "model")
+    assert (ours - theirs).abs().max() < ROUNDING
+    for less in (base, replace(found.backbone, texts=base.texts)) if texts else (base,):
+        assert (drawn(less) - theirs).abs().max() > 100 * ROUNDING, "what was learned counts"
     assert '"dreambooth"' in (tmp_path / "model" / "taught.json").read_text()
 
 
