@@ -435,8 +435,12 @@ def test_methods_are_measured_on_a_data_set_as_score_does(run: Run, model: str):
     assert len(list(Path("scored").iterdir())) == 1
 
 
+@pytest.mark.parametrize(("dataset", "format", "split", "scored_by"), [
+    ("spair", "spair", "trn", list(names("correspondence"))),
+    ("pascal_voc", "voc", "train", ["diffseg"]),  # its protocol wants names, which EmerDiff does not give
+])  # fmt: skip
 def test_without_names_a_data_set_is_for_all_that_its_protocol_scores(
-    run: Run, model: str, monkeypatch: pytest.MonkeyPatch
+    run: Run, model: str, monkeypatch: pytest.MonkeyPatch, dataset: str, format: str, split: str, scored_by: list[str]
 ):
     asked: list[str] = []
 
@@ -445,11 +449,27 @@ def test_without_names_a_data_set_is_for_all_that_its_protocol_scores(
         return Report(str(rule), method.name, items.name, items.split, rule.split, 3, 3, {}, "tiny", 0, {"pck": 0.5})
 
     monkeypatch.setattr(data, "score_set", scored)
-    export(Path("spair"), "spair", 3, height=48, width=64)
-    code, out, _ = run("bench", "--dataset", "spair", "--root", "spair", "--split", "trn", "--model", model)
+    export(Path("root"), format, 3, height=48, width=64)
+    code, out, _ = run("bench", "--dataset", dataset, "--root", "root", "--split", split, "--model", model)
     assert code == 0
-    assert asked == list(names("correspondence"))
+    assert asked == scored_by
     assert all(name in out for name in asked)
+
+
+@pytest.mark.parametrize(("dataset", "wrong", "said"), [
+    ("spair", "daam", "spair scores methods of correspondence, daam is one of reading"),
+    ("spair", "nothing", "no method 'nothing'"),
+    ("ade20k", "emerdiff", "only diffseg"),
+])  # fmt: skip
+def test_methods_that_a_data_set_is_not_for_are_refused_before_a_model_is_opened(
+    run: Run, monkeypatch: pytest.MonkeyPatch, dataset: str, wrong: str, said: str
+):
+    monkeypatch.setattr("innerlight.cli.bench.opened", lambda *given: pytest.fail("a model was opened"))
+    export(Path("spair"), "spair", 3, height=48, width=64)
+    right = "diffseg" if dataset == "ade20k" else "dift"
+    code, _, err = run("bench", right, wrong, "--dataset", dataset, "--root", "spair", "--split", "trn")
+    assert code == 2
+    assert said in err
 
 
 def test_a_data_set_without_its_place_is_refused(run: Run):

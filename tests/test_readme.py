@@ -5,19 +5,38 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from innerlight.bench.evidence import methods_table, read_folder
 from innerlight.methods import names
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+LINKED = ("README.md", "CONTRIBUTING.md", "src/innerlight/weights/pocket/README.md")
 EVIDENCE = ROOT / "evidence"
 
 
-def test_its_pictures_are_there():
-    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
-    assert len(pictures) >= 2
-    for name in pictures:
-        assert (ROOT / name).exists(), name
+def links(text: str) -> list[str]:
+    """What a text in Markdown leads to and shows, but for the web and places in itself."""
+    found = re.findall(r"\]\(<?([^)\s>]+)|^\[[^\]]+\]: <?(\S+?)>?$|(?:src|href)=\"([^\"]+)\"", text, flags=re.MULTILINE)
+    targets = [next(filter(None, one)).partition("#")[0] for one in found]
+    return [target for target in targets if target and not re.match(r"[a-z]+:", target)]
+
+
+def test_links_are_found():
+    text = '[a](b.md#c) ![d [e]](<f.png> "g") [h](#i) [j](https://k.l) <img src="m.png">\n[n]: o.md\n'
+    assert links(text) == ["b.md", "f.png", "m.png", "o.md"]
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_links_lead_to_files(name: str):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    missing = [link for link in links(text) if not (ROOT / name).parent.joinpath(link).is_file()]
+    assert not missing
+
+
+def test_the_readme_shows_pictures_and_leads_on():
+    assert {"CHANGELOG.md", "CONTRIBUTING.md", "docs/pictures/drawn.png"} <= set(links(README))
 
 
 def test_its_table_of_methods_is_that_of_the_registry_and_of_what_was_measured():

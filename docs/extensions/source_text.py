@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import inspect
 import io
+import re
 import sys
 import tokenize
 from typing import Any
@@ -17,11 +18,13 @@ from sphinx.util.inspect import stringify_signature
 
 # The rooms whose pages stand in the reference.
 DOCUMENTED = (
-    "types", "files", "viz", "world", "maps", "metrics", "taps", "prompts", "backbones", "sampling", "sampling.editing",
+    "types", "files", "viz", "world", "maps", "maps.refinement", "metrics", "taps", "prompts", "backbones", "sampling",
+    "sampling.editing", "tuning.subjects", "tuning.taught", "bench.data",
     "methods", "methods.combining", "methods.rerunning", "methods.sweeping", "methods.editing.prompt_to_prompt",
     "methods.editing.plug_and_play", "methods.editing.masactrl", "methods.editing.diffedit",
     "methods.editing.attend_and_excite", "embedded.oracle", "embedded.edits",
 )  # fmt: skip
+TWICE = r"\b(Part|Term)\b"  # classes of editing and of guidance, and others of teaching
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -67,11 +70,22 @@ def _written_signature(
     if what not in ("function", "method") or signature is None:
         return None
     written = inspect.signature(value)
+    parameters = [p.replace(annotation=_in_full(p.annotation, value)) for p in written.parameters.values()]
     if what == "method":  # self or cls goes without saying
-        written = written.replace(parameters=[p for p in written.parameters.values() if p.name not in ("self", "cls")])
-    arguments = stringify_signature(written, show_return_annotation=False)
-    returned = written.return_annotation
+        parameters = [p for p in parameters if p.name not in ("self", "cls")]
+    arguments = stringify_signature(written.replace(parameters=parameters), show_return_annotation=False)
+    returned = _in_full(written.return_annotation, value)
     return arguments, None if returned is inspect.Signature.empty else str(returned)
+
+
+def _in_full(annotation: Any, function: Any) -> Any:
+    """Names that stand in two rooms with the place of the one that is meant; Sphinx shows the name alone."""
+    known = inspect.unwrap(function).__globals__
+
+    def full(name: re.Match[str]) -> str:
+        return f"~{known[name[0]].__module__}.{name[0]}"
+
+    return re.sub(TWICE, full, annotation) if isinstance(annotation, str) else annotation
 
 
 def _drop_borrowed_text(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:

@@ -153,12 +153,25 @@ print(
 # The file
 # --------
 #
-# In `src/innerlight/methods/reading/carried.py`, with this line above the function, it is a method:
+# In `src/innerlight/methods/reading/carried.py`, the claim first and this line above the function,
+# it is a method:
 #
 # .. code-block:: python
 #
+#    from innerlight.methods import method
+#
 #    @method(family="reading", paper="arXiv:0000.00000", claims=(claim,))
-#    def carried(backbone, prompts, words=None, config=CarriedConfig(), *, image=None, ...): ...
+#    def carried(
+#        backbone,
+#        prompts,
+#        words=None,
+#        config=CarriedConfig(),
+#        *,
+#        image=None,
+#        size=None,
+#        seed=0,
+#        run=None,
+#    ): ...
 #
 # `innerlight methods` lists it, `innerlight carried` runs it, and the tests of the contract find
 # it: they call it as its family is called, on every kind of model, on a rectangle and in a batch.

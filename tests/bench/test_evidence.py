@@ -100,6 +100,12 @@ def test_missing_and_stale_rows_are_found():
     assert "stale" in faults([row(model="world:1")], current=["world:2"])[0]
 
 
+def test_what_was_measured_and_is_kept_has_no_faults(run):
+    code, out, err = run("evidence", Path(__file__).parents[2] / "evidence", "--json")
+    assert json.loads(out)["faults"] == []
+    assert code == 0, err
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "[1]", '[{"id": "x"}]', "{}x"])
 def test_broken_tables_are_refused(tmp_path: Path, text: str):
     path = tmp_path / "room.json"

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from innerlight.backbones import Backbone
-from innerlight.bench.claims import run_claims
+from innerlight.bench.claims import run_claims, shipped_hash
 from innerlight.bench.evidence import measured, write_rows
 from innerlight.bench.page import chosen, write_page
 from innerlight.bench.shown import Took, shown
@@ -83,3 +83,16 @@ def test_one_file_holds_tables_plots_and_pictures(quick: Backbone, tmp_path: Pat
     assert 'src="shown' not in page
     assert "http" not in page.replace("http-equiv", "")
     assert write_page(tmp_path, quick).read_text() == page, "what was drawn is shown, and not drawn again"
+
+
+def test_the_page_names_the_model_that_was_measured(small: Backbone, tmp_path: Path):
+    def told(*models: str, backbone: Backbone = small) -> str:
+        rows = [measured(f"daam.{one}", 1.0, 0.5, ">", n=2, command="measure", model=one) for one in models]
+        write_rows(tmp_path / models[0] / "core.json", rows)
+        page = write_page(tmp_path / models[0], backbone).read_text()
+        return page.partition("whose truth is known, on ")[2].partition(". Of")[0]
+
+    assert told(small.hash) == f"{small.name} {small.hash}"
+    ships = shipped_hash()
+    assert told(ships, backbone=replace(small, hash=ships)) == f"{small.name} {ships}, the model that ships"
+    assert told("other", ships) == f"a model of hash {ships}, the model that ships and a model of hash other"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from innerlight import __version__
 from innerlight.backbones import Backbone
-from innerlight.bench.claims import raw_scores
+from innerlight.bench.claims import raw_scores, shipped_hash
 from innerlight.bench.evidence import Row, Verdict, claimed, read_folder
 from innerlight.bench.shown import Took, shown
 from innerlight.files import write_text
@@ -92,7 +92,7 @@ def write_page(
     ]
     templates = Environment(loader=PackageLoader("innerlight.bench"), autoescape=True, trim_blocks=True)
     page = templates.get_template("evidence.html").render(
-        sections=sections, others=others, version=__version__, model=f"{backbone.name} {backbone.hash}",
+        sections=sections, others=others, version=__version__, models=_models(rows, backbone),
         verdicts=Counter(row.verdict for row in rows), hardware=sorted({row.hardware for row in rows}),
         dates=sorted({row.date for row in rows}), versions=max(rows, key=lambda row: row.date).versions,
     )  # fmt: skip
@@ -104,6 +104,13 @@ def chosen(above: Mapping[int, float]) -> dict[str, int]:
     """The scenes where a method is furthest above its baseline, in the middle, and furthest below."""
     order = sorted(above, key=lambda seed: (-above[seed], seed))
     return dict(zip(("best", "median", "worst"), (order[0], order[len(order) // 2], order[-1]), strict=True))
+
+
+def _models(rows: Sequence[Row], backbone: Backbone) -> list[str]:
+    """What methods were measured on; of a model that is not at hand the hash is all that is known."""
+    hashes = sorted({row.model for row in rows if row.model and row.id.partition(".")[0] in names()} or {backbone.hash})
+    known, ships = {backbone.hash: f"{backbone.name} {backbone.hash}"}, shipped_hash()
+    return [known.get(one, f"a model of hash {one}") + ", the model that ships" * (one == ships) for one in hashes]
 
 
 def _method(name: str, rows: Sequence[Row], backbone: Backbone, folder: Path, *, draws: bool) -> Section:

@@ -17,8 +17,7 @@ def show(
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
 ) -> None:
     """Print what was measured and whether it holds; exits 1 for missing, stale and contradictory rows."""
-    from innerlight.backbones import WEIGHTS
-    from innerlight.backbones.hashing import hash_files
+    from innerlight.bench.claims import shipped_hash
     from innerlight.bench.evidence import faults, methods_table, read_folder, table
     from innerlight.bench.promised import PROMISED
     from innerlight.world.layout import fingerprint
@@ -27,8 +26,7 @@ def show(
     if markdown:
         print(methods_table(rows))
         return
-    shipped = hash_files((WEIGHTS / "pocket").rglob("*.safetensors"))
-    wrong = faults(rows, promised=PROMISED, current={fingerprint(), shipped})
+    wrong = faults(rows, promised=PROMISED, current={fingerprint(), shipped_hash()})
     result = {"rows": [row.as_json() for row in rows], "faults": wrong}
     answer(result, json, "\n".join([table(rows), *wrong]))
     raise typer.Exit(1 if wrong or (strict and not all(row.holds for row in rows)) else 0)

@@ -75,13 +75,16 @@ def score_methods(
 ) -> list[Report]:
     """Methods (all that its own protocol scores, if none are named) as they ship, on a data set."""
     from innerlight.bench.data import score_set
-    from innerlight.bench.data.scoring import FAMILIES
+    from innerlight.bench.data.scoring import FAMILIES, unfit
     from innerlight.methods import get
     from innerlight.methods import names as known
 
     rule = rule_of(dataset)
+    chosen = [get(name.replace("-", "_")) for name in names]
+    if reason := next(filter(None, (unfit(one, rule) for one in chosen)), ""):
+        raise InputError(reason)
+    chosen = chosen or [one for one in map(get, known(FAMILIES[type(rule)])) if not unfit(one, rule)]
     items = items_of(dataset, root, rule, split)
-    chosen = [get(name.replace("-", "_")) for name in names or known(FAMILIES[type(rule)])]
     backbone = asked()
     return [
         score_set(backbone, one, one.config(), items, rule, output, limit=limit, progress=progress(one.name))

@@ -88,9 +88,8 @@ def score_set(
     """Run a method on the items of a set, the first `limit` if one is given. What each gave is kept in `folder` by the
     item's key: stopped and run again, it goes on.
     """
-    family = FAMILIES[type(protocol)]
-    if method.family != family:
-        raise InputError(f"{protocol.name} scores methods of {family}, {method.name} is one of {method.family}")
+    if reason := unfit(method, protocol):
+        raise InputError(reason)
     _refuse_other_set(data, protocol)
     work, scored = _ways(backbone, method, config, protocol, seed)
     found: Sequence[Any] = searches(data, protocol) if isinstance(protocol, InstanceProtocol) else data
@@ -124,6 +123,16 @@ def score_set(
     )  # fmt: skip
 
 
+def unfit(method: Method, protocol: Protocol) -> str:
+    """Why a protocol cannot score a method; empty if it can."""
+    family = FAMILIES[type(protocol)]
+    if method.family != family:
+        return f"{protocol.name} scores methods of {family}, {method.name} is one of {method.family}"
+    if isinstance(protocol, SegmentationProtocol) and protocol.matching == "names" and method.name != "diffseg":
+        return f"{protocol.name} wants named segments; of the methods only diffseg names them"
+    return ""
+
+
 def _refuse_other_set(data: DataSet[Any], protocol: Protocol) -> None:
     if data.name != protocol.data:
         own = ", ".join(one.name for one in PROTOCOLS.values() if one.data == data.name)
@@ -142,7 +151,6 @@ Scored = Callable[[Sequence[Mapping[str, Any]]], dict[str, float]]
 def _ways(backbone: Backbone, method: Method, config: Any, protocol: Protocol, seed: int) -> tuple[Work, Scored]:
     """How an item is worked on, and how all of them are scored."""
     if isinstance(protocol, SegmentationProtocol):
-        _refuse_nameless(method, protocol)
         return (
             lambda item: _segmented(backbone, method, config, item, protocol, seed),
             lambda results: _segmentation_scores(results, protocol),
@@ -160,11 +168,6 @@ def _ways(backbone: Backbone, method: Method, config: Any, protocol: Protocol, s
 
 
 # Segments
-
-
-def _refuse_nameless(method: Method, protocol: SegmentationProtocol) -> None:
-    if protocol.matching == "names" and method.name != "diffseg":
-        raise InputError(f"{protocol.name} wants named segments; of the methods only diffseg names them")
 
 
 def _segmented(
