@@ -52,9 +52,15 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one line on stderr and an exit code."""
+    """Run the command line; an error of ours, or of memory, is one line on stderr and an exit code."""
     try:
         app()
     except InnerlightError as error:
         print(f"innerlight: {error}", file=sys.stderr)
         sys.exit(INTERRUPTED if isinstance(error, CancelledError) else BAD_INPUT)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "allocate" not in str(error):  # as torch says it, of any device
+            raise
+        told = str(error).partition("\n")[0]
+        print(f"innerlight: out of memory ({told}); ask for a smaller --size, or for less at once", file=sys.stderr)
+        sys.exit(BAD_INPUT)

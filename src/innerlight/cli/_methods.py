@@ -27,7 +27,7 @@ from innerlight.cli._model import (
     opened,
     sides,
 )
-from innerlight.cli._shell import answer, interruptible
+from innerlight.cli._shell import answer, interruptible, refuse_unwritable
 from innerlight.methods import Method, get, names, summaries
 from innerlight.types import InputError
 
@@ -140,9 +140,10 @@ def run_reading(
     from innerlight.files import write_json
 
     asked = [word.strip() for word in words.split(",")] if words else None
+    given: dict[str, Any] = {"size": sides(size), "seed": seed}
+    refuse_unwritable(output)
     backbone = opened(model, device, dtype, tokenizer, learned)
     warn_of_unknown_words(backbone, prompts)
-    given: dict[str, Any] = {"size": sides(size), "seed": seed}
     if image:
         written, facts = mapped(method, config, backbone, prompts, asked, image, output, given)
         answer({"written": written, "maps": facts}, json, "\n".join(written))
@@ -195,12 +196,13 @@ def run_editing(
 
     others = other_configs(also or [], setting or [], method)
     values = swept(sweep or [], method)
-    backbone = opened(model, device, dtype, tokenizer, learned)
-    warn_of_unknown_words(backbone, [source, target or source])
     arguments: dict[str, Any] = {
         "image": image or None, "inversion": opened_inversion(inversion), "negative": negative, "steps": steps,
         "guidance": guidance, "size": sides(size), "seed": seed,
     }  # fmt: skip
+    refuse_unwritable(output)
+    backbone = opened(model, device, dtype, tokenizer, learned)
+    warn_of_unknown_words(backbone, [source, target or source])
     if values:
         if others:
             raise InputError("--sweep goes through settings of one method; leave --with out")
@@ -244,15 +246,19 @@ def run_segmentation(
 
     from innerlight.bench.claims import settings_of
     from innerlight.cli._recognising import OVERLAY, one_by_one, pictures_of
+    from innerlight.maps.refinement.refining import Refinement
     from innerlight.sampling import Run
     from innerlight.sampling.generate import learned_of
 
     asked = [word.strip() for word in names.split(",") if word.strip()] if names else None
     if asked and "names" not in inspect.signature(method.function).parameters:
         raise InputError(f"--names: {method.name} names no segments; diffseg does")
+    if refine not in (None, *get_args(Refinement)):
+        raise InputError(f"--refine: expected {' or '.join(get_args(Refinement))}, got {refine!r}")
     found = pictures_of(pictures)
-    backbone = opened(model, device, dtype, tokenizer, learned)
     given: dict[str, Any] = {"size": sides(size), "seed": seed, **({"names": asked} if asked else {})}
+    refuse_unwritable(output)
+    backbone = opened(model, device, dtype, tokenizer, learned)
 
     def work(name: str, path: Path) -> dict[str, Any]:
         made = method.function(backbone, path, config, run=Run(progress=False), **given)
@@ -295,16 +301,19 @@ def run_correspondence(
 
     from innerlight.bench.claims import settings_of
     from innerlight.cli._recognising import hash_of, one_by_one, pictures_of, point_of
+    from innerlight.files import read_picture
     from innerlight.sampling.generate import learned_of
 
     points = [point_of(one) for one in point] if point else None
     found = pictures_of(targets)
-    backbone = opened(model, device, dtype, tokenizer, learned)
     given: dict[str, Any] = {"prompt": prompt, "size": sides(size), "seed": seed}
+    refuse_unwritable(output)
+    backbone = opened(model, device, dtype, tokenizer, learned)
     finders: list[Any] = []  # made with the first target that is left to do
 
     def work(name: str, path: Path) -> dict[str, Any]:
         if not finders:
+            read_picture(path)  # what is none is refused before the source is prepared, which may take long
             finders.append(method.finder(backbone, source, points, config, **given))
         made = finders[0](path)
         (told,) = made.as_json()["targets"]
@@ -348,11 +357,10 @@ def run_retrieval(
     from innerlight.matching.ranking import SHOWN
 
     found = pictures_of(pictures)
-    shown = mask_of(mask)
+    given: dict[str, Any] = {"mask": mask_of(mask), "word": word, "size": sides(size), "seed": seed}
+    refuse_unwritable(output)
     backbone = opened(model, device, dtype, tokenizer, learned)
-    made = method.function(
-        backbone, reference, list(found.values()), config, mask=shown, word=word, size=sides(size), seed=seed
-    )
+    made = method.function(backbone, reference, list(found.values()), config, **given)
     write_ranking(made, [str(path) for path in found.values()], output, json, SHOWN)
 
 
@@ -382,13 +390,13 @@ def run_teaching(
     from innerlight.cli._teaching import write_taught
 
     shown = list(pictures_of(pictures).values())
+    given: dict[str, Any] = {"size": sides(size), "seed": seed, **({} if name is None else {"name": name})}
+    refuse_unwritable(output)
     backbone = opened(model, device, dtype, tokenizer)
-    called = {} if name is None else {"name": name}
     with interruptible() as run:
         found = method.function(
-            backbone, shown, like=like, config=config, size=sides(size), seed=seed, folder=output / "run",
-            report=report, run=run, **called,
-        )  # fmt: skip
+            backbone, shown, like=like, config=config, folder=output / "run", report=report, run=run, **given
+        )
     written = write_taught(found, output)
     scores = dict(found.report.scores) if found.report else {}
     lines = [*written, *(f"{key} {value:.3f}" for key, value in scores.items())]

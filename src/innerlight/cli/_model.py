@@ -64,7 +64,7 @@ def sides(text: str | None) -> Size | None:
     """`512` or `384x512` as (rows, columns)."""
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+)(?:\s*[xX]\s*(\d+))?", text.strip())
+    found = re.fullmatch(r"(\d{1,5})(?:\s*[xX]\s*(\d{1,5}))?", text.strip(), re.ASCII)
     if not found:
         raise InputError(f"--size: expected a number or height x width as 384x512, got {text!r}")
     return int(found[1]), int(found[2] or found[1])

@@ -64,14 +64,14 @@ def write_maps(found: Any, number: int, stem: Path) -> tuple[list[str], list[dic
     from innerlight.types import LabelMap
 
     picture = found.images[number]
+    masks = {word: one.mask(found.threshold).astype(np.uint8) for word, one in found.maps[number].items()}
     places = [Path(f"{stem}.png")]
     write_picture(picture, places[0], recipe={**found.recipe, "picture": number})
     facts = []
     for word, one in found.maps[number].items():
         heat, mask = (Path(f"{stem}{_ending(word)}{end}.png") for end in ("", MASK))
         write_picture(one.picture(picture), heat)
-        labels = LabelMap(one.mask(found.threshold).astype(np.uint8), {0: "", 1: word})
-        write_label_map(labels, mask)
+        write_label_map(LabelMap(masks[word], {0: "", 1: word}), mask)
         places += [heat, mask]
         facts.append({"word": word, "peak": list(one.peak()), "heat": heat.name})
     return [str(place) for place in places], facts

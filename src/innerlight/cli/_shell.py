@@ -1,13 +1,16 @@
-"""What all commands share: JSON on stdout, progress on stderr when somebody is watching."""
+"""What all commands share: JSON on stdout, progress on stderr when somebody is watching, places looked at first."""
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from innerlight.sampling import Run
@@ -31,6 +34,23 @@ def progress(what: str) -> Callable[[int, int], None]:
             bar.close()
 
     return update
+
+
+def refuse_unwritable(place: Path, what: Literal["folder", "file", "picture"] = "folder") -> None:
+    """A place where that cannot be written is refused before the long work; nothing is made there yet."""
+    from innerlight.files import WriteError
+    from innerlight.files.pictures import kind_of
+
+    if what == "picture":
+        kind_of(place)
+    try:
+        there = next(one for one in (place, *place.parents) if one.exists())
+        if there.is_dir() != (what == "folder" or there != place):
+            raise OSError(errno.EISDIR if there.is_dir() else errno.ENOTDIR, "of another kind")
+        if not os.access(there, os.W_OK):
+            raise PermissionError(errno.EACCES, "not writable")
+    except OSError as error:
+        raise WriteError.of(place, error) from error
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from innerlight.cli._shell import answer, progress
+from innerlight.cli._shell import answer, progress, refuse_unwritable
 
 
 def write(
@@ -19,6 +19,7 @@ def write(
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
 ) -> None:
     """Show what the library has: write a page of pictures and say where it is."""
+    refuse_unwritable(folder)
     from innerlight.bench.demo import write_demo
 
     page = write_demo(folder, seed, only or (), progress=progress("drawing"))

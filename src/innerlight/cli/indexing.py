@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from innerlight.cli._model import Device, Json, Learned, Model, Precision, SizeText, Tokenizer, opened, sides
-from innerlight.cli._shell import answer
+from innerlight.cli._shell import answer, refuse_unwritable
 
 
 def index(
@@ -33,8 +33,10 @@ def index(
     from innerlight.methods.indexing import IndexConfig
     from innerlight.methods.indexing import index as take_in
 
+    refuse_unwritable(output)
+    shape = sides(size)
     backbone = opened(model, device, dtype, tokenizer, learned)
-    made = take_in(backbone, folder, output, IndexConfig(timestep, site, side), size=sides(size))
+    made = take_in(backbone, folder, output, IndexConfig(timestep, site, side), size=shape)
     _tell_left_out(made.failed)
     result = {
         "index": str(output), "added": made.added, "total": made.total, "failed": dict(made.failed), "gone": made.gone,
@@ -68,6 +70,7 @@ def find(
     from innerlight.cli._recognising import mask_of, write_ranking
     from innerlight.methods.indexing import find as look_for
 
+    refuse_unwritable(output)
     shown = mask_of(mask)
     backbone = opened(model, device, dtype, tokenizer, learned)
     made, names = look_for(backbone, reference, store, mask=shown, word=word, count=count, approximate=approximate)

@@ -22,7 +22,7 @@ from innerlight.cli._model import (
     opened,
     sides,
 )
-from innerlight.cli._shell import answer
+from innerlight.cli._shell import answer, refuse_unwritable
 from innerlight.types import InputError
 
 if TYPE_CHECKING:
@@ -78,17 +78,19 @@ def generate(
 ) -> None:
     """Draw one picture for each prompt; its recipe is kept inside it and beside it."""
     paths = places(output, prompts)
+    for path in paths:
+        refuse_unwritable(path, "picture")
     from innerlight.backbones import StepRule, scheduler_named
     from innerlight.files import write_picture
     from innerlight.sampling import from_image
     from innerlight.sampling import generate as draw
     from innerlight.sampling.generate import default_steps
 
+    settings: dict[str, Any] = {"seed": seed, "steps": steps, "guidance": guidance, "negative": negative}
+    settings["size"] = sides(size)
     backbone = opened(model, device, dtype, tokenizer, learned)
     warn_of_unknown_words(backbone, prompts)
-    rule = StepRule(scheduler_named(scheduler), default_steps(backbone, steps)) if scheduler else None
-    settings: dict[str, Any] = {"seed": seed, "steps": steps, "guidance": guidance, "negative": negative}
-    settings |= {"size": sides(size), "stepper": rule}
+    settings["stepper"] = StepRule(scheduler_named(scheduler), default_steps(backbone, steps)) if scheduler else None
     if source is None:
         made = draw(backbone, prompts, **settings)
     else:
@@ -125,9 +127,11 @@ def invert(
     """Find the noise that a picture would have come from, and say how well it comes back."""
     from innerlight.sampling import invert as find
 
-    backbone = opened(model, device, dtype, tokenizer, learned)
+    refuse_unwritable(output, "file")
     settings: dict[str, Any] = {"method": method, "guidance": guidance, "refinements": refinements, "budget": budget}
-    found = find(backbone, picture, prompt, steps=steps, size=sides(size), **settings)
+    settings |= {"steps": steps, "size": sides(size)}
+    backbone = opened(model, device, dtype, tokenizer, learned)
+    found = find(backbone, picture, prompt, **settings)
     found.save(output)
     result = {
         "written": str(output), "method": found.method, "guidance": found.guidance, "psnr": found.psnr[0],
@@ -161,10 +165,11 @@ def rerun(
     from innerlight.sampling import Inversion
 
     told = read_recipe(picture)
+    place = output or picture.with_name(f"{picture.stem}-again.png")
+    refuse_unwritable(place, "picture")
     backbone = opened(model or model_of(told), device, dtype or told.get("dtype"), tokenizer, learned)
     found = again(told, backbone, image=image or None, inversion=Inversion.load(inversion) if inversion else None)
     made = pictured(found, told)
-    place = output or picture.with_name(f"{picture.stem}-again.png")
     write_picture(made, place, recipe={**found.recipe, "picture": told.get("picture", 0)})
     same = None
     if picture.suffix.lower() != ".json":

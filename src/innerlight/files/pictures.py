@@ -88,14 +88,18 @@ def write_picture(image: Image.Image | NDArray[Any], path: str | os.PathLike[str
     PNG and WebP keep every pixel. JPEG has quality 95, and white under what was transparent.
     """
     path = Path(path)
-    kind = _SUFFIXES.get(path.suffix.lower())
-    if kind is None:
-        raise InputError(f"{path.name} has no picture suffix of ours; expected {', '.join(_SUFFIXES)}.")
-    data = _encode(image, kind, recipe)
+    data = _encode(image, kind_of(path), recipe)
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
         if recipe is not None:
             write_sidecar(recipe, path)  # before the picture takes its name: once that is there, all is there
+
+
+def kind_of(path: Path) -> str:
+    """PNG, JPEG or WebP, by suffix."""
+    if path.suffix.lower() not in _SUFFIXES:
+        raise InputError(f"{path.name} has no picture suffix of ours; expected {', '.join(_SUFFIXES)}.")
+    return _SUFFIXES[path.suffix.lower()]
 
 
 def _encoded(source: object, max_bytes: int) -> tuple[bytes, str]:
