@@ -26,6 +26,7 @@ EARLY: dict[str, tuple[tuple[str, ...], str]] = {  # with a model that is not th
     "invert of no size": (("invert", PHOTO, "--size", "large"), "--size"),
     "maps": (("maps", "a cat", "-o", PHOTO), "Could not write"),
     "maps of no size": (("maps", "a cat", "--size", "large"), "--size"),
+    "maps of a threshold that is none": (("maps", "a cat", "--threshold", "nan"), "--threshold is nan"),
     "edit": (("edit", "a cat", "-o", PHOTO), "Could not write"),
     "edit from a broken inversion": (("edit", "a cat", "--inversion", "none.safetensors"), "none.safetensors"),
     "segment": (("segment", PHOTO, "-o", PHOTO), "Could not write"),
@@ -50,6 +51,17 @@ def test_it_is_refused_before_a_model_is_opened(run, tmp_path: Path, name: str):
     assert says in err
     assert "nowhere" not in err
     assert set(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "words", [("bench", "core", "--out"), ("embedded", "score", "--evidence"), ("world", "score", "--evidence")]
+)
+def test_a_table_that_cannot_be_written_is_refused_before_it_is_measured(run, words: tuple[str, ...]):
+    Path("file").touch()
+    place = "file" if words[0] == "bench" else "file/table.json"
+    code, out, err = run(*words, place)
+    assert (code, out) == (2, "")
+    assert "Could not write" in err
 
 
 def test_a_page_in_a_file_is_refused_before_it_is_drawn(run, monkeypatch: pytest.MonkeyPatch):

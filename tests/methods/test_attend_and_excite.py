@@ -151,6 +151,8 @@ def test_a_prompt_without_nouns_is_refused(small: Backbone, quick):
         attend_and_excite(small, "in and on", **quick)
     with pytest.raises(InputError, match="as many"):
         attend_and_excite(small, PROMPT, None, AttendAndExciteConfig(targets=()), **quick)
+    with pytest.raises(InputError, match="temperature above 0"):
+        attend_and_excite(small, PROMPT, None, AttendAndExciteConfig(temperature=-1.0), **quick)
 
 
 def test_what_fills_up_takes_part_only_where_it_is_the_end_mark():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -87,11 +88,16 @@ def test_shares_across_words(small: Backbone):
     assert np.allclose(maps["cat"].values + maps["dog"].values, 1, atol=1e-3)
 
 
-def test_what_cannot_be_asked_is_refused(small: Backbone):
+def test_what_cannot_be_asked_is_refused(small: Backbone, monkeypatch: pytest.MonkeyPatch):
+    module = sys.modules[daam.__module__]
+    monkeypatch.setattr(module, "generate", lambda *given, **more: pytest.fail("it was drawn first"))
     with pytest.raises(NotFoundError, match="cat"):
         daam(small, PROMPT, ["cot"], QUICK)
     with pytest.raises(InputError, match="no noun"):
         daam(small, "", config=QUICK)
+    for levels in ((-1.0,), (1.0,), ()):
+        with pytest.raises(InputError, match="levels"):
+            daam(small, PROMPT, config=DaamConfig(levels=levels), image=np.zeros((64, 64, 3), np.uint8))
     with pytest.raises(InputError, match="no text attention"):
         daam(small, PROMPT, config=DaamConfig(branches=("sideways",)))
     with pytest.raises(InputError, match="one for each picture"):

@@ -91,3 +91,5 @@ def test_settings_out_of_range_are_refused(small: Backbone, quick):
         diffedit(small, SOURCE, TARGET, DiffEditConfig(ratio=1.5), **quick)
     with pytest.raises(InputError, match="noises"):
         diffedit(small, SOURCE, TARGET, DiffEditConfig(noises=0), **quick)
+    with pytest.raises(InputError, match="clamp"):
+        diffedit(small, SOURCE, TARGET, DiffEditConfig(clamp=-1.0), **quick)

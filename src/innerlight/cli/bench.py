@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from innerlight.cli._model import Device, Json, Model, Precision, Tokenizer, opened
-from innerlight.cli._shell import answer, progress
+from innerlight.cli._shell import answer, progress, refuse_unwritable
 from innerlight.cli.scoring import score_methods, told
 from innerlight.types import InputError
 
@@ -81,6 +81,7 @@ def run(
         answer({"reports": [told(one, limit) for one in reports]}, json, "\n\n".join(map(str, reports)))
         return
     folder = output or Path("build/quick" if quick else "evidence")
+    refuse_unwritable(folder)
     asked = [name.replace("-", "_") for name in names or ()]
     first, *others = asked or [""]
     if first == "geometry":

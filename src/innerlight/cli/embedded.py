@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from innerlight.cli._shell import answer, progress
+from innerlight.cli._shell import answer, progress, refuse_unwritable
 
 app = typer.Typer(help="The model that ships with the library: its recipe.", no_args_is_help=True)
 
@@ -94,6 +94,7 @@ def score(
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
 ) -> None:
     """Measure what the stages get right on scenes they never saw: those trained in the folder, else those that ship."""
+    refuse_unwritable(evidence, "file")
     from innerlight.bench.embedded_scores import score as measure
     from innerlight.bench.evidence import table
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from innerlight.cli._shell import answer, progress
+from innerlight.cli._shell import answer, progress, refuse_unwritable
 from innerlight.types import InputError
 
 app = typer.Typer(help="Procedural scenes whose truth is known.", invoke_without_command=True)
@@ -82,6 +82,7 @@ def score(
     json: Json = False,
 ) -> None:
     """Measure the rows of evidence that the world must show."""
+    refuse_unwritable(evidence, "file")
     from innerlight.bench.evidence import table
     from innerlight.bench.world_scores import score as measure
 

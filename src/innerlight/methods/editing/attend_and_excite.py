@@ -125,9 +125,9 @@ def part(config: AttendAndExciteConfig) -> Part:
     """As a part of an edit."""
     check_shares(config, "window")
     temperature = TEMPERATURE if config.temperature is None else config.temperature
-    if config.iterations < 0 or not config.sigma > 0 or not math.isfinite(temperature):
+    if config.iterations < 0 or not config.sigma > 0 or not 0 < temperature < math.inf:
         raise InputError(
-            f"expected iterations from 0 on, a sigma above 0, a finite temperature; got {config.iterations}, "
+            f"expected iterations from 0 on, a sigma above 0, a finite temperature above 0; got {config.iterations}, "
             f"{config.sigma}, {temperature}"
         )
     if not all(0 <= share <= 1 for share in (*config.refine, *config.targets)):

@@ -120,9 +120,10 @@ def diffedit(
 def part(config: DiffEditConfig) -> Part:
     """As a part of an edit."""
     check_shares(config, "ratio", "strength")
-    if config.strength == 1 or config.noises < 1:
+    if config.strength == 1 or config.noises < 1 or not config.clamp > 0:
         raise InputError(
-            f"expected a strength below 1 and noises of at least 1, got {config.strength} and {config.noises}"
+            "expected a strength below 1, noises of at least 1 and a clamp above 0, got "
+            f"{config.strength}, {config.noises} and {config.clamp}"
         )
     return Part(
         "diffedit", asdict(config), lambda case: _control(case, config), source="trajectory", reach=config.ratio

@@ -107,9 +107,12 @@ def daam(
     run: Run | None = None,
 ) -> WordMaps:
     """Maps of `words` (the nouns, if none are named) in pictures generated from `prompts`, or in given ones."""
+    if not all(0 <= level < 1 for level in config.levels) or not config.levels:
+        raise InputError(f"levels: expected shares of the noise from 0 to below 1, got {config.levels}")
     texts = prompts_of(prompts)
     read = _read(backbone, config)
     if image is None:
+        _refuse_unsaid(backbone, texts, words)
         with tapped(backbone.sites, read) as seen:
             made = generate(
                 backbone, texts, seed=seed, steps=config.steps, guidance=config.guidance, size=size, run=run
@@ -133,6 +136,13 @@ def daam(
     ]
     settings = {**asdict(config), "words": None if words is None else list(words)}
     return WordMaps(images, maps, config.threshold, {**recipe, "method": "daam", "config": settings})
+
+
+def _refuse_unsaid(backbone: Backbone, texts: Sequence[str], words: Sequence[str] | None) -> None:
+    """Raise for words that a prompt does not have, before anything is drawn."""
+    for text in texts:
+        for word in _asked(text, words):
+            tokens_of_word(backbone.texts[0].cut(text), word)
 
 
 def _over_levels(
@@ -162,17 +172,20 @@ def _word_maps(
     mean: Tensor, tokens: Tokens, picture: Image.Image, text: str, words: Sequence[str] | None, config: DaamConfig
 ) -> dict[str, WordMap]:
     """The maps of words in one picture, whose size they have."""
-    asked = list(words) if words is not None else _nouns(text)
-    if not asked:
-        raise InputError(f"no noun was found in {text!r}; name the words")
+    asked = _asked(text, words)
     maps = torch.stack([mean[list(tokens_of_word(tokens, word))].mean(0) for word in asked])
     maps = share(maps) if config.across_words else maps
     size = (picture.height, picture.width)
     return {word: WordMap(word, one, size) for word, one in zip(asked, maps.cpu().numpy(), strict=True)}
 
 
-def _nouns(text: str) -> list[str]:
-    return list(dict.fromkeys(text[phrase.head_start : phrase.head_end] for phrase in noun_phrases(text)))
+def _asked(text: str, words: Sequence[str] | None) -> list[str]:
+    """The words, or the nouns of a prompt."""
+    nouns = (text[phrase.head_start : phrase.head_end] for phrase in noun_phrases(text))
+    asked = list(dict.fromkeys(nouns)) if words is None else list(words)
+    if not asked:
+        raise InputError(f"no noun was found in {text!r}; name the words")
+    return asked
 
 
 def _random_token(text: str, seed: int) -> str:
