@@ -12,6 +12,8 @@ from types import ModuleType
 
 import pytest
 
+from innerlight.methods import names
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted((DOCS / "pages").glob("*.py"))
@@ -193,3 +195,8 @@ def test_there_are_no_doctests():
         path for folder in (PACKAGE, DOCS) for path in folder.rglob("*") if path.suffix in (".py", ".rst", ".md")
     ]
     assert [path.name for path in [*sources, *BESIDE] if ">>>" in read(path)] == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_each_method_is_called_on_a_page(name: str):
+    assert any(re.search(rf"\b{name}\(", read(page)) for page in PAGES), f"{name} is on no page"

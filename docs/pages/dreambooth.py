@@ -12,8 +12,12 @@ from innerlight import viz
 from innerlight.backbones import WEIGHTS
 from innerlight.files import read_pictures
 from innerlight.methods.teaching.dreambooth import DreamboothConfig, dreambooth
+from innerlight.methods.teaching.dreambooth_lora import (
+    DreamboothLoraConfig,
+    dreambooth_lora,
+)
 from innerlight.sampling import Run
-from innerlight.tuning.adapters import open_lora
+from innerlight.tuning.adapters import lora_of, open_lora
 
 model = innerlight.load()
 TAUGHT = WEIGHTS / "taught"  # ships with the library
@@ -57,8 +61,21 @@ viz.grid([image for images in drawn for image in images], prompts * 3, columns=3
 #
 # `open_lora` puts one LoRA beside another, those of other trainers too; `fuse_lora` makes them part
 # of the weights, so that the model can be saved as a whole. With `texts` a LoRA is learned in the
-# attention of text encoders as well.
-#
+# attention of text encoders as well. Four steps of learning, to see it run:
+
+few = dreambooth_lora(
+    model,
+    shots,
+    like="balloon",
+    config=DreamboothLoraConfig(steps=4),
+    report=0,
+    run=quiet,
+)
+print(
+    f"a {few.name}: {sum(one.numel() for one in lora_of(few.backbone).values())} numbers"
+)
+
+# %%
 # All weights
 # -----------
 #

@@ -11,6 +11,7 @@ from innerlight import viz
 from innerlight.backbones import WEIGHTS
 from innerlight.files import read_pictures
 from innerlight.methods.editing.style_mixing import StyleMixingConfig, style_mixing
+from innerlight.methods.teaching.p_plus import PPlusConfig, p_plus
 from innerlight.sampling import Run
 from innerlight.tuning.words import open_word
 
@@ -33,6 +34,20 @@ name = word.name
 prompts = [f"a {name}", f"a {name} on the grass", f"a {name} in the snow"]
 drawn = innerlight.generate(known, prompts, seed=[1, 2, 3], run=quiet)
 viz.grid([shots[0], *drawn.images], ["learned from", *prompts], columns=4)
+
+# %%
+# Learned as a word of one vector is; four steps, to see it run:
+
+begun = p_plus(
+    model,
+    shots,
+    "<begun>",
+    like="balloon",
+    config=PPlusConfig(steps=4),
+    report=0,
+    run=quiet,
+)
+print(f"{begun.word.name}: {tuple(begun.word.vectors[0].shape)}, places first")
 
 # %%
 # After 120 steps this model draws balloons, but keeps neither the colour nor the patches. Over 20
