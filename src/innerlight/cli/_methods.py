@@ -28,7 +28,6 @@ from innerlight.cli._model import (
     sides,
 )
 from innerlight.cli._shell import answer, interruptible, refuse_unwritable
-from innerlight.files.json_text import refuse_foreign
 from innerlight.methods import Method, get, names, summaries
 from innerlight.types import InputError
 
@@ -93,6 +92,8 @@ def command_of(method: Method, name: str) -> Any:
     settings = {field.name: _option(field, method.config) for field in fields(method.config)}
 
     def command(**given: Any) -> None:
+        from innerlight.files.json_text import refuse_foreign
+
         chosen = {key: parsed(given.pop(key), kind, key) for key, (kind, _) in settings.items()}
         for key, value in chosen.items():
             refuse_foreign(value, f"--{key.replace('_', '-')}")  # a recipe could not hold it
