@@ -14,6 +14,7 @@ from innerlight.backbones import Backbone, blank
 from innerlight.bench import generation_scores as scores
 from innerlight.bench.generation_scores import SCORING, Judged, regions_of
 from innerlight.embedded.data import MAP_STEP, table_of
+from innerlight.embedded.judging import world_judge
 from innerlight.world import caption, render, sample, truth
 from innerlight.world.draw import Render
 from innerlight.world.things import CATEGORIES
@@ -53,6 +54,17 @@ def test_what_is_not_there_is_not_found():
     assert not one.right(0, "colour")
     assert scores._attributes([one], ("colour",)) == [0.0]
     assert scores._relations([one]) == []
+
+
+def test_what_no_sample_could_be_asked_has_no_row(small: Backbone, monkeypatch: pytest.MonkeyPatch):
+    nothing = {name: np.zeros((64, 64), int) for name in ("category", "colour", "pattern")}
+    samples = lambda backbone, judge, things, number: [judged(SCORING + k, things, nothing) for k in range(4)]  # noqa: E731
+    monkeypatch.setattr(scores, "_samples", samples)
+    monkeypatch.setattr(scores, "_diversity", lambda *given: scores._row("generate.diversity", [1.0], 0.8, small))
+    rows = {row.id: row for row in scores.generation_rows(small, world_judge(), 4)}
+    assert "generate.relation" not in rows
+    assert rows["generate.two_present"].value == 0
+    assert all(np.isfinite(row.value) for row in rows.values())
 
 
 def test_one_region_is_not_two_things():

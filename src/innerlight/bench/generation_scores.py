@@ -69,28 +69,27 @@ class Judged:
 
 
 def generation_rows(backbone: Backbone, judge: Judge, scenes: int) -> list[Row]:
-    """What is drawn of one, two and three things, settings and relations."""
+    """What is drawn of one, two and three things, settings and relations; what no sample could be asked has no row."""
     counts = {1: scenes, 2: scenes, 3: max(scenes // 4, 8)}
     judged = {things: list(_samples(backbone, judge, things, number)) for things, number in counts.items()}
     one, two, three = judged[1], judged[2], judged[3]
     present = [float(sample_.regions[0] is not None) for sample_ in one]
-    both = [float(all(region is not None for region in sample_.regions)) for sample_ in two]
-    return [
-        _row("generate.one_category", present, 0.90, backbone),
-        _row("generate.one_colour", _attributes(one, ("colour",)), 0.85, backbone, "category and colour"),
-        _row("generate.one_all", _attributes(one, ("colour", "pattern")), 0.65, backbone, "category, colour, pattern"),
-        _row("generate.two_present", both, 0.70, backbone),
-        _row("generate.two_bound", _attributes(two, ("colour",)), 0.45, backbone, "both present, in their colours"),
-        _row(
-            "generate.three_present",
-            [float(all(region is not None for region in sample_.regions)) for sample_ in three],
-            None,
-            backbone,
-        ),
-        _row("generate.setting", [float(s.setting == s.source.scene.setting) for s in (*one, *two)], 0.97, backbone),
-        _row("generate.relation", _relations(two), 0.75, backbone, "of pairs whose both things are there"),
-        _diversity(judge, one, backbone),
+    both, all_three = (
+        [float(all(region is not None for region in sample_.regions)) for sample_ in many] for many in (two, three)
+    )
+    settings = [float(s.setting == s.source.scene.setting) for s in (*one, *two)]
+    measures = [
+        ("one_category", present, 0.90, ""),
+        ("one_colour", _attributes(one, ("colour",)), 0.85, "category and colour"),
+        ("one_all", _attributes(one, ("colour", "pattern")), 0.65, "category, colour, pattern"),
+        ("two_present", both, 0.70, ""),
+        ("two_bound", _attributes(two, ("colour",)), 0.45, "both present, in their colours"),
+        ("three_present", all_three, None, ""),
+        ("setting", settings, 0.97, ""),
+        ("relation", _relations(two), 0.75, "of pairs whose both things are there"),
     ]
+    rows = [_row(f"generate.{id}", values, limit, backbone, note) for id, values, limit, note in measures if values]
+    return [*rows, _diversity(judge, one, backbone)]
 
 
 def map_rows(backbone: Backbone, scenes: int) -> list[Row]:
@@ -334,11 +333,6 @@ def _seconds(work: Callable[[], Any]) -> float:
 
 
 def _row(id: str, values: Sequence[float], limit: float | None, backbone: Backbone, note: str = "") -> Row:
-    if not values:
-        return measured(
-            id, float("nan"), limit, ">=", n=1, command=COMMAND, packages=PACKAGES, model=backbone.hash,
-            note="nothing could be asked",
-        )  # fmt: skip
     low, high = interval(np.array(values))
     return measured(
         id, float(np.mean(values)), limit, ">=", n=len(values), command=COMMAND, low=low, high=high,
