@@ -25,9 +25,7 @@ def train(
     threads: Annotated[int | None, typer.Option(help="Processor threads of this stage.", min=1)] = None,
     workers: Annotated[
         int,
-        typer.Option(
-            help="Processes that train together, each with --threads: two of one do more than one of two.", min=1
-        ),
+        typer.Option(help="Processes that train together, each with --threads.", min=1),
     ] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,

@@ -27,7 +27,7 @@ rose from 0.12 to 0.33 (guidance 6; each by the judge of its time). It was still
 | pictures at half their side first | 100 samples a second for 30, on two cores |
 | things weigh 4 times as much as their setting | from step 12 000 on; by eye whole shapes within 2 500 steps |
 | full weight where there is much noise, half of the timesteps from anywhere | from step 15 600 on; see run 2 |
-| two processes of one thread for one of two | 57 samples a second for 45 (UNet, batches of 32 each) |
+| two processes of one thread for one of two | UNet, batches of 64, twice: 52 and 52 samples a second for 49 and 51 |
 | torch.compile | 32 samples a second for 31, after two minutes of compiling: left out |
 | Muon for AdamW, 150 s each at half side | 300 steps for 450, an error of 0.667 for 0.611: left out |
 | one thing in every second scene (one in four as they come) | from run 3 on, which has not been yet |
