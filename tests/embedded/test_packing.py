@@ -96,8 +96,8 @@ def test_a_training_goes_on_from_a_packed_model(runs: Path, tmp_path: Path, monk
         train_stage("base", tmp_path)
     finally:
         (runs / "pocket").rename(runs / "packed")
-    quick = replace(recipe.ONWARD, steps=2, batch=4, warmup=1, rate=1e-9, average=None, sample_steps=10)
-    monkeypatch.setattr(recipe, "ONWARD", quick)
+    quick = replace(recipe.ONWARD["unet"], steps=2, batch=4, warmup=1, rate=1e-9, average=None, sample_steps=10)
+    monkeypatch.setattr(recipe, "ONWARD", {"unet": quick, "judge": quick})
     monkeypatch.setattr(packing, "CALIBRATED_ON", 2)
     monkeypatch.setattr(packing, "GUIDANCES", (1.5,))
     monkeypatch.setattr(packing, "SHOWN", 2)
@@ -107,6 +107,9 @@ def test_a_training_goes_on_from_a_packed_model(runs: Path, tmp_path: Path, monk
     weights = onward.unet.state_dict()
     assert all(torch.allclose(value, weights[name], atol=1e-6) for name, value in base.unet.state_dict().items())
     assert torch.equal(onward.embed("a cat").states, base.embed("a cat").states)
+    assert train_stage("judge", tmp_path)["step"] == 2
+    judge, shipped = trained_judge(tmp_path / "judge"), shipped_judge().state_dict()
+    assert all(torch.allclose(value, shipped[name], atol=1e-6) for name, value in judge.state_dict().items())
     assert train_stage("calibration", tmp_path)["seeds"]
     pack(tmp_path, tmp_path / "packed", "another processor")
     before, after = (json.loads((folder / "packed" / packing.TRAINING).read_text()) for folder in (runs, tmp_path))

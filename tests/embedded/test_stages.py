@@ -13,7 +13,7 @@ from innerlight.backbones.building import build_tokenizer, build_vae
 from innerlight.backbones.noise import NoiseLevels
 from innerlight.embedded import unet
 from innerlight.embedded.data import FIELDS
-from innerlight.embedded.judging import JudgeStage, of_pixels, world_judge
+from innerlight.embedded.judging import JudgeStage, _weights, of_pixels, world_judge
 from innerlight.embedded.recipe import SCHEDULES, train_stage
 from innerlight.embedded.towers import Towers, TowersStage, tokens_of
 from innerlight.embedded.unet import COARSE, POCKET_UNET, UNetStage, cache_latents, scale_of, text_states
@@ -121,6 +121,16 @@ def test_facts_of_pixels_are_those_of_their_things():
     things = torch.tensor([[[7, 3, 0, 0, 0], [5, 9, 0, 0, 0], [-1] * 5, [-1] * 5]])
     assert of_pixels(owners, things, "category").tolist() == [[[0, 7], [5, 0]]]
     assert of_pixels(owners, things, "colour").tolist() == [[[0, 3], [9, 0]]]
+
+
+def test_small_things_weigh_more_than_their_area():
+    owners = torch.zeros(2, 8, 8, dtype=torch.long)
+    owners[0, :2, :2], owners[0, 6:] = 1, 2
+    weights = _weights(owners)
+    assert torch.allclose(weights.mean((1, 2)), torch.ones(2))
+    assert torch.equal(weights[1], torch.ones(8, 8))
+    shares = torch.stack([weights[0][owners[0] == number].sum() for number in range(3)])
+    assert torch.allclose(shares / shares[1], torch.tensor([44.0, 4.0, 16.0]).sqrt() / 2)
 
 
 def test_the_judge_reads_any_size_that_it_can_halve():

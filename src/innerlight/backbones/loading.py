@@ -25,13 +25,14 @@ from innerlight.types import InnerlightError, InputError, NotFoundError
 EMBEDDED = "pocket"
 SHIPPED = {  # what to say of each until its weights are there
     "pocket": "the embedded model is not complete here; make it: innerlight embedded pack",
+    "pocket-2": "the embedded model that was trained further is not complete here; make it: innerlight embedded pack",
     "desk": "the larger embedded model is not shipped yet; use load() for the small one",
 }
 CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 SHORT = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 KINDS = (
-    "None (the embedded model), 'desk', a folder in diffusers' layout, a .safetensors checkpoint, the owner/name of a "
+    "None (the embedded model), 'pocket-2', 'desk', a folder in diffusers' layout, a .safetensors checkpoint, the owner/name of a "
     "model on the hub, or a pipeline of diffusers"
 )
 
@@ -48,7 +49,8 @@ def load(
     pickle: bool = False,
     lora: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
 ) -> Backbone:
-    """Open the embedded model (None or "pocket"), a folder in diffusers' layout, a `.safetensors` checkpoint with the
+    """Open the embedded model (None or "pocket"; "pocket-2" draws better, and what is claimed of methods was measured on
+    the first), a folder in diffusers' layout, a `.safetensors` checkpoint with the
     original names, a model of the hub by "owner/name", or share a pipeline that is open already.
 
     `device` "auto" is a GPU where there is one; `dtype` None is float32. `tokenizer` is a folder (for SDXL one with

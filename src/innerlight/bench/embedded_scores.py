@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from innerlight.backbones import WEIGHTS, load
+from innerlight.backbones import WEIGHTS, Backbone, load
 from innerlight.bench.evidence import Row, interval, measure_all, measured
 from innerlight.bench.generation_scores import (
     clusters_row,
@@ -65,16 +65,25 @@ def score(path: Path, runs: Path, *, scenes: int = 512, progress: Progress = lam
     if towers is not None:
         measures.append(lambda: towers_rows(*towers, scenes))
     if packed:
-        pocket = load()
-        measures += [
-            lambda: map_rows(pocket, scenes // 2),
-            lambda: [*match_rows(pocket, scenes // 2), clusters_row(pocket, scenes // 4)],
-            lambda: inversion_rows(pocket, scenes // 16),
-            lambda: [cost_row(pocket)],
-        ]
-        if judge is not None:
-            measures.append(lambda: generation_rows(pocket, judge, scenes))
+        measures += _of_model(load(), judge, scenes)
     return measure_all(measures, path, progress)
+
+
+def score_model(
+    model: Backbone, path: Path, *, scenes: int = 512, progress: Progress = lambda done, of: None
+) -> list[Row]:
+    """Measure what a model of the world draws and knows, by the judge that ships; write the rows to `path`."""
+    return measure_all(_of_model(model, shipped_judge(), scenes), path, progress)
+
+
+def _of_model(model: Backbone, judge: Judge | None, scenes: int) -> list[Callable[[], list[Row]]]:
+    measures: list[Callable[[], list[Row]]] = [
+        lambda: map_rows(model, scenes // 2),
+        lambda: [*match_rows(model, scenes // 2), clusters_row(model, scenes // 4)],
+        lambda: inversion_rows(model, scenes // 16),
+        lambda: [cost_row(model)],
+    ]
+    return measures if judge is None else [*measures, lambda: generation_rows(model, judge, scenes)]
 
 
 def towers_rows(towers: Any, tokenizer: Any, scenes: int) -> list[Row]:

@@ -87,15 +87,24 @@ def pack(
 def score(
     evidence: Annotated[Path, typer.Option(help="Where the rows go.")] = Path("evidence/embedded.json"),
     folder: Annotated[Path, typer.Option(help="Where the stages were trained.")] = Path("runs"),
+    model: Annotated[
+        str | None,
+        typer.Option(help="Measure this model alone, by the judge that ships; pocket-2, or a folder of embedded pack."),
+    ] = None,
     scenes: Annotated[int, typer.Option(help="Scenes for each row.", min=8)] = 512,
     strict: Annotated[bool, typer.Option(help="Exit 1 if a row does not hold.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
 ) -> None:
     """Measure what the stages get right on scenes they never saw: those trained in the folder, else those that ship."""
     refuse_unwritable(evidence, "file")
-    from innerlight.bench.embedded_scores import score as measure
+    from innerlight.backbones import load
+    from innerlight.bench import embedded_scores
     from innerlight.bench.evidence import table
 
-    rows = measure(evidence, folder, scenes=scenes, progress=progress("measuring"))
+    told = progress("measuring")
+    if model is None:
+        rows = embedded_scores.score(evidence, folder, scenes=scenes, progress=told)
+    else:
+        rows = embedded_scores.score_model(load(model), evidence, scenes=scenes, progress=told)
     answer({"rows": [row.as_json() for row in rows]}, json, table(rows))
     raise typer.Exit(1 if strict and not all(row.holds for row in rows) else 0)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from innerlight.embedded.data import COLOUR_NAMES, FACTS, POSES, Scenes
+from innerlight.embedded.data import COLOUR_NAMES, FACTS, MOST_THINGS, POSES, Scenes
 from innerlight.embedded.judge import Judge, JudgeConfig, Reading
 from innerlight.embedded.vae import RoundTrip, to_tensor
 from innerlight.files import write_labels
@@ -79,11 +79,14 @@ class JudgeStage:
         write_labels(np.concatenate(list(seen), axis=1), folder / f"sample-{step:07d}.png")
 
     def _map_losses(self, reading: Reading, owners: Tensor, parts: Tensor, things: Tensor) -> dict[str, Tensor]:
-        losses = {"part": F.cross_entropy(reading.maps["part"], parts)}
-        losses["category"] = F.cross_entropy(reading.maps["category"], of_pixels(owners, things, "category"))
+        wanted = {"part": parts, "category": of_pixels(owners, things, "category")}
         for name in ("colour", "pattern"):  # the setting has neither
-            wanted = of_pixels(owners, things, name) + (owners > 0)
-            losses[name] = F.cross_entropy(reading.maps[name], wanted)
+            wanted[name] = of_pixels(owners, things, name) + (owners > 0)
+        weights = _weights(owners)
+        losses = {
+            name: (weights * F.cross_entropy(reading.maps[name], labels, reduction="none")).mean()
+            for name, labels in wanted.items()
+        }
         edges = _edges(owners).float()
         losses["boundary"] = F.binary_cross_entropy_with_logits(
             reading.maps["boundary"][:, 0], edges, pos_weight=torch.tensor(3.0)
@@ -130,6 +133,16 @@ def of_pixels(owners: Tensor, things: Tensor, fact: str) -> Tensor:
     column = things[..., FACTS.index(fact)]
     table = torch.cat([torch.zeros_like(column[:, :1]), column], dim=1)
     return torch.gather(table, 1, owners.flatten(1)).view_as(owners)
+
+
+def _weights(owners: Tensor) -> Tensor:
+    """(n, h, w), of mean 1: a thing, or the setting, weighs the square root of its area, as things are asked about one
+    by one, and most of a picture is setting.
+    """
+    regions = F.one_hot(owners, MOST_THINGS + 1).flatten(1, 2).float()  # (n, h * w, 5)
+    areas = regions.sum(1, keepdim=True).clamp(min=1)
+    weights = (regions * areas.rsqrt()).sum(2)
+    return (weights / weights.mean(1, keepdim=True)).view(owners.shape)
 
 
 def _edges(owners: Tensor) -> Tensor:

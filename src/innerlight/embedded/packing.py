@@ -39,7 +39,7 @@ LESSONS = {  # of teaching: a few minutes on two cores
     "textual_inversion_steps": 200, "p_plus_steps": 120, "dreambooth_steps": 150, "dreambooth_rate": 1e-4,
     "dreambooth_lora_steps": 200, "dreambooth_lora_rate": 1e-3,
 }  # fmt: skip
-GUIDANCES = (1.5, 2.5, 4.0, 6.0)
+GUIDANCES = (1.5, 2.5, 4.0, 6.0, 8.0)
 DEVELOPMENT = 50_000  # seeds of the scenes that defaults are fitted on
 CALIBRATED_ON = 48  # captions for each guidance
 STAGES = ("vae", "towers", "unet", "judge")
@@ -98,7 +98,8 @@ def keep_base(packed: Path, runs: Path) -> None:
 
 def calibrate(runs: Path, progress: Progress = lambda done, of: None) -> dict[str, Any]:
     """Defaults of the model, fitted on development seeds: the guidance under which the judge finds most of what
-    captions of one thing ask for. Also the words that it was trained on. What else was fitted is kept.
+    captions of one thing ask for. Also the words that it was trained on. What else was fitted is kept; what was fitted
+    on a model that it went on from is taken over, but is not said to be fitted.
     """
     judge = trained_judge(runs / "judge") or (shipped_judge() if (runs / BASE).exists() else None)
     if judge is None:
@@ -120,7 +121,7 @@ def calibrate(runs: Path, progress: Progress = lambda done, of: None) -> dict[st
     progress(len(GUIDANCES), len(GUIDANCES))
     best = max(shares, key=lambda guidance: shares[guidance])
     path = runs / "calibration.json"
-    kept: Any = read_json(path) if path.exists() else dict(backbone.calibration)
+    kept: Any = read_json(path) if path.exists() else {**backbone.calibration, "fitted": {}}
     calibration = {
         **kept,
         "steps": STEPS,
@@ -192,7 +193,7 @@ def write_card(folder: Path, rows: Sequence[Any]) -> None:
     told: Any = read_json(folder / TRAINING)
     training = {stage: told[stage] for stage in STAGES if stage in told}
     lines = [
-        "# pocket",
+        f"# {folder.resolve().name}",
         "",
         f"Licence: {LICENCE}. A latent diffusion model of 128 x 128 pictures, trained from nothing on the procedural",
         f"scenes of `innerlight.world` (seeds from {FIRST_SEED:,}), which owe nothing to anybody. It draws the words",

@@ -46,10 +46,11 @@ from innerlight.backbones import WEIGHTS, Backbone, device_named
 from innerlight.backbones.building import open_tokenizer
 from innerlight.embedded.data import draw_shards, open_scenes
 from innerlight.embedded.judging import JudgeStage
+from innerlight.embedded.oracle import shipped_judge
 from innerlight.embedded.packing import base_of, calibrate, keep_base
 from innerlight.embedded.towers import TowersStage, trained_towers
 from innerlight.embedded.unet import Latents, TextStates, UNetStage, cache_latents, scale_of, text_states
-from innerlight.embedded.vae import POCKET_VAE, VaeStage, round_trip_of, trained_vae
+from innerlight.embedded.vae import POCKET_VAE, VaeStage, round_trip_of, round_trip_through, trained_vae
 from innerlight.embedded.vocabulary import learn_tokenizer
 from innerlight.tuning.peers import Peers, accompanied
 from innerlight.tuning.training import Progress, Schedule, Stage, state_of, train
@@ -58,7 +59,10 @@ from innerlight.types import InputError, NotFoundError
 SHARDS = 64
 COARSE_STEPS = 7_500  # of the UNet's, at half size
 
-ONWARD = Schedule(steps=4_500, batch=64, rate=7e-4, warmup=300, final=0.0, sample_steps=500)  # from a packed UNet
+ONWARD = {  # from what is packed
+    "unet": Schedule(steps=5_600, batch=64, rate=7e-4, warmup=300, final=0.0, sample_steps=500),
+    "judge": Schedule(steps=7_000, batch=24, rate=1e-3, final=0.0),
+}
 
 SCHEDULES = {
     "vae": Schedule(steps=11_000, batch=16, rate=2e-3),
@@ -81,7 +85,8 @@ def train_stage(
     """Train `stage` in `folder`, for `seconds` or to its end; says how far it came.
 
     `workers`: processes that train together, each with `threads`. Behind the stage `base`, which takes the model that
-    ships, the UNet goes on from that one's weights, with its VAE and text encoder, on scenes at full side.
+    ships, the UNet goes on from that one's weights, with its VAE and text encoder, on scenes at full side; so does the
+    judge from the one that ships.
     """
     names = ("data", "base", "tokenizer", *STAGES, "calibration")
     if stage not in names:
@@ -119,8 +124,9 @@ def _train_along(stage: str, folder: Path, threads: int | None, device: str, pee
 
 def _made(stage: str, folder: Path) -> tuple[Schedule, Stage]:
     """A stage whose data are at hand, and how it is trained."""
-    base = base_of(folder) if stage == "unet" else None
-    schedule, what = (SCHEDULES[stage], STAGES[stage](folder)) if base is None else (ONWARD, _unet_onward(folder, base))
+    base = base_of(folder) if stage in ONWARD else None
+    schedule = (SCHEDULES if base is None else ONWARD)[stage]
+    what = STAGES[stage](folder) if base is None else _onward(stage, folder, base)
     what.module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return schedule, what
 
@@ -149,7 +155,12 @@ def _unet(folder: Path) -> Stage:
     return _unet_stage(folder, vae, scale, text_states(towers.text, tokenizer), COARSE_STEPS)
 
 
-def _unet_onward(folder: Path, base: Backbone) -> Stage:
+def _onward(stage: str, folder: Path, base: Backbone) -> Stage:
+    """A stage that begins with the weights of a packed model, or of the judge that ships."""
+    if stage == "judge":
+        judging = JudgeStage(open_scenes(folder / "data"), round_trip_through(base.vae))
+        judging.module.load_state_dict(shipped_judge().state_dict())
+        return judging
     text = base.texts[0]
     stage = _unet_stage(folder, base.vae, base.vae.config.scaling_factor, text_states(text.model, text.tokenizer))
     stage.module.load_state_dict(base.unet.state_dict())
