@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ from torch import Tensor
 
 from innerlight.bench import embedded_scores
 from innerlight.bench.embedded_scores import SCORING, judge_rows, score, vae_rows
-from innerlight.bench.evidence import measured
+from innerlight.bench.evidence import measured, read_rows
 from innerlight.embedded.data import MAP_STEP, table_of
 from innerlight.embedded.judge import Judge, Reading
-from innerlight.embedded.judging import of_pixels, world_judge
+from innerlight.embedded.judging import of_pixels
+from innerlight.embedded.oracle import world_judge
 from innerlight.types import InputError
 from innerlight.world import render, sample, truth
 
@@ -68,6 +70,17 @@ def test_where_nothing_is_trained_what_ships_is_measured(tmp_path: Path, monkeyp
     assert not any(id.startswith("towers.") for id in rows), "they do not ship"
     assert rows["vae.psnr"].value > 25
     assert rows["judge.category"].value > 0.5
+
+
+def test_a_model_can_be_measured_alone(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    row = measured("generate.cost", 1.0, 1.15, "<=", n=1, command="x")
+    for of_the_model in ("map_rows", "match_rows", "inversion_rows", "generation_rows"):
+        monkeypatch.setattr(embedded_scores, of_the_model, lambda model, *given: [replace(row, id=model.name)])
+    for of_the_model in ("clusters_row", "cost_row"):
+        monkeypatch.setattr(embedded_scores, of_the_model, lambda model, *given: row)
+    table = tmp_path / "table.json"
+    assert run("embedded", "score", "--model", "pocket-2", "--evidence", str(table))[0] == 0
+    assert {row.id for row in read_rows(table)} == {"pocket-2", "generate.cost"}
 
 
 def test_where_nothing_is_trained_and_nothing_ships_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

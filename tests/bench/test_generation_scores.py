@@ -14,7 +14,7 @@ from innerlight.backbones import Backbone, blank
 from innerlight.bench import generation_scores as scores
 from innerlight.bench.generation_scores import SCORING, Judged, regions_of
 from innerlight.embedded.data import MAP_STEP, table_of
-from innerlight.embedded.judging import world_judge
+from innerlight.embedded.oracle import world_judge
 from innerlight.world import caption, render, sample, truth
 from innerlight.world.draw import Render
 from innerlight.world.things import CATEGORIES

@@ -10,8 +10,7 @@ from PIL import Image
 from innerlight.embedded import edits, oracle
 from innerlight.embedded.data import COLOUR_NAMES, POSES
 from innerlight.embedded.edits import appearance, kept, structure, task
-from innerlight.embedded.judging import world_judge
-from innerlight.embedded.oracle import Parsed, Region, parse, save_judge, shipped_judge
+from innerlight.embedded.oracle import Parsed, Region, parse, save_judge, shipped_judge, world_judge
 from innerlight.types import NotFoundError
 from innerlight.world import truth
 from innerlight.world.draw import Render

@@ -15,6 +15,8 @@ from innerlight.backbones import load
 from innerlight.bench.evidence import measured
 from innerlight.embedded import data, packing, recipe, unet
 from innerlight.embedded.data import FIELDS
+from innerlight.embedded.judging import trained_judge
+from innerlight.embedded.oracle import shipped_judge
 from innerlight.embedded.packing import calibrate, nearest_scenes, open_trained, pack, write_card
 from innerlight.embedded.recipe import SCHEDULES, train_stage
 from innerlight.sampling import Run, generate
@@ -91,11 +93,11 @@ def test_the_card_says_what_was_seen_and_what_came_of_it(runs: Path):
 def test_a_training_goes_on_from_a_packed_model(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     shutil.copytree(runs / "data", tmp_path / "data")
     monkeypatch.setattr(recipe, "WEIGHTS", runs)
-    (runs / "packed").rename(runs / "pocket")
+    (runs / "packed").rename(runs / recipe.LATEST)
     try:
         train_stage("base", tmp_path)
     finally:
-        (runs / "pocket").rename(runs / "packed")
+        (runs / recipe.LATEST).rename(runs / "packed")
     quick = replace(recipe.ONWARD["unet"], steps=2, batch=4, warmup=1, rate=1e-9, average=None, sample_steps=10)
     monkeypatch.setattr(recipe, "ONWARD", {"unet": quick, "judge": quick})
     monkeypatch.setattr(packing, "CALIBRATED_ON", 2)
@@ -109,8 +111,10 @@ def test_a_training_goes_on_from_a_packed_model(runs: Path, tmp_path: Path, monk
     assert torch.equal(onward.embed("a cat").states, base.embed("a cat").states)
     assert train_stage("judge", tmp_path)["step"] == 2
     judge, shipped = trained_judge(tmp_path / "judge"), shipped_judge().state_dict()
+    assert judge is not None
     assert all(torch.allclose(value, shipped[name], atol=1e-6) for name, value in judge.state_dict().items())
-    assert train_stage("calibration", tmp_path)["seeds"]
+    fitted = train_stage("calibration", tmp_path)
+    assert set(fitted) == {"stage", "seeds", "by guidance"}, "not what was fitted on the model that it went on from"
     pack(tmp_path, tmp_path / "packed", "another processor")
     before, after = (json.loads((folder / "packed" / packing.TRAINING).read_text()) for folder in (runs, tmp_path))
     assert after["unet"]["samples"] == before["unet"]["samples"] + 8

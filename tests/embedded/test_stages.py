@@ -13,7 +13,8 @@ from innerlight.backbones.building import build_tokenizer, build_vae
 from innerlight.backbones.noise import NoiseLevels
 from innerlight.embedded import unet
 from innerlight.embedded.data import FIELDS
-from innerlight.embedded.judging import JudgeStage, _weights, of_pixels, world_judge
+from innerlight.embedded.judging import JudgeStage, _weights, of_pixels
+from innerlight.embedded.oracle import world_judge
 from innerlight.embedded.recipe import SCHEDULES, train_stage
 from innerlight.embedded.towers import Towers, TowersStage, tokens_of
 from innerlight.embedded.unet import COARSE, POCKET_UNET, UNetStage, cache_latents, scale_of, text_states

@@ -32,8 +32,8 @@ CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 SHORT = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 KINDS = (
-    "None (the embedded model), 'pocket-2', 'desk', a folder in diffusers' layout, a .safetensors checkpoint, the owner/name of a "
-    "model on the hub, or a pipeline of diffusers"
+    "None (the embedded model), 'pocket-2', 'desk', a folder in diffusers' layout, a .safetensors checkpoint, the "
+    "owner/name of a model on the hub, or a pipeline of diffusers"
 )
 
 
@@ -49,9 +49,11 @@ def load(
     pickle: bool = False,
     lora: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
 ) -> Backbone:
-    """Open the embedded model (None or "pocket"; "pocket-2" draws better, and what is claimed of methods was measured on
-    the first), a folder in diffusers' layout, a `.safetensors` checkpoint with the
-    original names, a model of the hub by "owner/name", or share a pipeline that is open already.
+    """Open the embedded model (None or "pocket"), the same trained further ("pocket-2"), a folder in diffusers' layout,
+    a `.safetensors` checkpoint with the original names, a model of the hub by "owner/name", or share a pipeline that is
+    open already.
+
+    "pocket-2" draws better; what is claimed of methods was measured on "pocket".
 
     `device` "auto" is a GPU where there is one; `dtype` None is float32. `tokenizer` is a folder (for SDXL one with
     tokenizer and tokenizer_2), which a single checkpoint needs, as it holds none. `variant` and `revision` are

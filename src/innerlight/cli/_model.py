@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Model = Annotated[
     str | None,
-    typer.Option("--model", "-m", help="Hub id, folder or .safetensors file; left out, the model that ships."),
+    typer.Option("--model", "-m", help="Hub id, folder, .safetensors file, or pocket-2; left out, pocket."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Precision = Annotated[str | None, typer.Option("--dtype", help="float32, float16, bfloat16; else as fits the device.")]

@@ -10,28 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from innerlight.embedded.data import COLOUR_NAMES, FACTS, MOST_THINGS, POSES, Scenes
-from innerlight.embedded.judge import Judge, JudgeConfig, Reading
+from innerlight.embedded.data import FACTS, MOST_THINGS, Scenes
+from innerlight.embedded.judge import Judge, Reading
+from innerlight.embedded.oracle import world_judge
 from innerlight.embedded.vae import RoundTrip, to_tensor
 from innerlight.files import write_labels
 from innerlight.tuning.training import averaged_weights
-from innerlight.world import truth
-from innerlight.world.palette import PATTERNS
-from innerlight.world.scene import SETTINGS, STYLES
-
-
-def world_judge() -> Judge:
-    """An untrained judge of the world as it stands."""
-    config = JudgeConfig(
-        categories=len(truth.category_names()),
-        parts=len(truth.part_names()),
-        colours=len(COLOUR_NAMES) + 1,
-        patterns=len(PATTERNS) + 1,
-        poses=len(POSES),
-        settings=len(SETTINGS),
-        styles=len(STYLES),
-    )
-    return Judge(config)
 
 
 def trained_judge(folder: Path) -> Judge | None:

@@ -18,15 +18,14 @@ from torch import Tensor
 
 from innerlight.backbones import WEIGHTS
 from innerlight.embedded.data import COLOUR_NAMES, POSES
-from innerlight.embedded.judge import Judge
-from innerlight.embedded.judging import world_judge
+from innerlight.embedded.judge import Judge, JudgeConfig
 from innerlight.embedded.vae import to_tensor
 from innerlight.files import atomic_path
 from innerlight.types import NotFoundError
 from innerlight.world import truth
 from innerlight.world.draw import Render
 from innerlight.world.palette import PATTERNS
-from innerlight.world.scene import Look
+from innerlight.world.scene import SETTINGS, STYLES, Look
 
 LEAST_SHARE = 0.3  # of a thing's area in the scene its caption was made from
 JUDGE = WEIGHTS / "judge" / "judge.safetensors"  # the one that ships
@@ -79,6 +78,20 @@ def parse(judge: Judge, pictures: Sequence[Image.Image | NDArray[np.uint8]]) -> 
         )
         for k in range(len(pictures))
     ]
+
+
+def world_judge() -> Judge:
+    """An untrained judge of the world as it stands."""
+    config = JudgeConfig(
+        categories=len(truth.category_names()),
+        parts=len(truth.part_names()),
+        colours=len(COLOUR_NAMES) + 1,
+        patterns=len(PATTERNS) + 1,
+        poses=len(POSES),
+        settings=len(SETTINGS),
+        styles=len(STYLES),
+    )
+    return Judge(config)
 
 
 @cache
