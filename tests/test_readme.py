@@ -12,7 +12,12 @@ from innerlight.methods import names
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-LINKED = ("README.md", "CONTRIBUTING.md", "src/innerlight/weights/pocket/README.md")
+LINKED = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "src/innerlight/weights/pocket/README.md",
+    "src/innerlight/weights/pocket-2/README.md",
+)
 EVIDENCE = ROOT / "evidence"
 
 
