@@ -37,9 +37,7 @@ POCKET_UNET: dict[str, Any] = {
 }
 
 DROPOUT = 0.1  # of captions, for guidance
-NOISY = (
-    1.0  # middle of the logit-normal: its median is at 0.73 of all timesteps, where words decide on shapes and colours
-)
+NOISY = 1.0  # where the logit-normal of timesteps has its middle: 0.73 of all, where words decide on colours
 THINGS_WEIGH = 4.0  # as much as the setting, cell by cell: they are a fifth of a picture, and most of a caption
 # How often scenes of so many things are shown; of a hundred that are drawn there are 26, 55, 12 and 7.
 COUNTS = {1: 0.5, 2: 0.38, 3: 0.08, 4: 0.04}
