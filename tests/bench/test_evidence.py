@@ -100,8 +100,9 @@ def test_missing_and_stale_rows_are_found():
     assert "stale" in faults([row(model="world:1")], current=["world:2"])[0]
 
 
-def test_what_was_measured_and_is_kept_has_no_faults(run):
-    code, out, err = run("evidence", Path(__file__).parents[2] / "evidence", "--json")
+@pytest.mark.parametrize("folder", ["evidence", "evidence/pocket-2"])
+def test_what_was_measured_and_is_kept_has_no_faults(run, folder: str):
+    code, out, err = run("evidence", Path(__file__).parents[2] / folder, "--json")
     assert json.loads(out)["faults"] == []
     assert code == 0, err
 

@@ -90,7 +90,7 @@ def test_the_card_says_what_was_seen_and_what_came_of_it(runs: Path):
     assert json.loads((runs / "packed" / "calibration.json").read_text(encoding="utf-8"))["fitted"]["seeds"]
 
 
-def test_a_training_goes_on_from_a_packed_model(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_training_goes_on_from_a_packed_model(runs: Path, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     shutil.copytree(runs / "data", tmp_path / "data")
     monkeypatch.setattr(recipe, "WEIGHTS", runs)
     (runs / "packed").rename(runs / recipe.LATEST)
@@ -115,10 +115,34 @@ def test_a_training_goes_on_from_a_packed_model(runs: Path, tmp_path: Path, monk
     assert all(torch.allclose(value, shipped[name], atol=1e-6) for name, value in judge.state_dict().items())
     fitted = train_stage("calibration", tmp_path)
     assert set(fitted) == {"stage", "seeds", "by guidance"}, "not what was fitted on the model that it went on from"
+    code, _, err = run("embedded", "pack", "--folder", str(tmp_path))
+    assert code == 2
+    assert "say where the new one belongs" in err
     pack(tmp_path, tmp_path / "packed", "another processor")
     before, after = (json.loads((folder / "packed" / packing.TRAINING).read_text()) for folder in (runs, tmp_path))
     assert after["unet"]["samples"] == before["unet"]["samples"] + 8
     assert after["unet"]["hardware"] == "another processor"
     assert after["vae"] == before["vae"]
-    with pytest.raises(InputError, match="has a UNet already"):
+    with pytest.raises(InputError, match="has trained unet, judge already"):
         train_stage("base", tmp_path)
+
+
+def test_a_training_that_goes_on_sees_other_batches(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    shutil.copytree(runs / "data", tmp_path / "data")
+    shutil.copytree(runs / "packed", tmp_path / packing.BASE)
+    monkeypatch.setattr(unet, "SHARD", 32)
+    seen = json.loads((runs / "packed" / packing.TRAINING).read_text())["judge"]["samples"]
+    assert recipe._made("judge", tmp_path)[1].first == seen > 0  # type: ignore[attr-defined]
+    assert recipe._made("judge", tmp_path, 2)[1].first == seen + 2 * recipe.APART  # type: ignore[attr-defined]
+
+
+def test_a_judge_is_packed_when_it_is_done(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = shutil.copytree(runs, tmp_path / "runs", ignore=shutil.ignore_patterns("packed", "judge"))
+    monkeypatch.setattr(unet, "SHARD", 32)
+    longer = replace(SCHEDULES["judge"], steps=3, batch=4, warmup=1, save_seconds=0)
+    monkeypatch.setattr(recipe, "SCHEDULES", {**SCHEDULES, "judge": longer})
+    train_stage("judge", folder, seconds=0)
+    for act in (calibrate, lambda runs: pack(runs, tmp_path / "packed", "one processor")):
+        with pytest.raises(InputError, match="has 2 steps to go"):
+            act(folder)
+    assert not (tmp_path / "packed").exists()

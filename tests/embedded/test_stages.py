@@ -77,6 +77,14 @@ def test_the_unet_learns_on_cached_latents(scenes, tmp_path: Path, monkeypatch):
     decode = lambda z: vae.decode(z / scale).sample  # noqa: E731
     stage = UNetStage(scenes, whole, half, states, decode, config, coarse_steps=6)
     things = np.concatenate([(rows[:, :, 0] >= 0).sum(1) for rows in scenes.things])
+    seen = []
+    stage.module.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape[-1]))
+    stage.first = 100
+    with torch.no_grad():
+        for step in (5, 6):
+            stage.loss(step, 2)
+    assert seen == [8, 16], "wherever batches are counted from, the phase goes by the step"
+    stage.first = 0
     assert 0 < len(stage.few) < len(things)
     assert things[stage.few].max() <= COARSE
     first = float(stage.loss(0, 8)[0].detach())
@@ -110,6 +118,21 @@ def test_a_batch_is_decided_by_its_number(scenes):
     with torch.no_grad():
         one, again, other = (float(stage.loss(step, 4)[0]) for step in (5, 5, 6))
     assert one == again != other
+
+
+@pytest.mark.parametrize("name", ["vae", "judge", "towers"])
+def test_batches_are_counted_from_a_first(scenes, name: str):
+    stage = stages(scenes)[name]
+    with torch.no_grad():
+        eighth = float(stage.loss(8, 8)[0])
+        stage.first = 5
+        assert float(stage.loss(3, 8)[0]) == eighth
+        assert float(stage.loss(8, 8)[0]) != eighth
+
+
+def test_a_judge_without_pairs_to_learn_from_is_refused(scenes):
+    with pytest.raises(InputError, match="a share of 6 has none"):
+        JudgeStage(scenes).loss(0, 6)
 
 
 def test_pixels_come_back_from_tensors(scenes):

@@ -19,6 +19,7 @@ import numpy as np
 
 from innerlight.backbones import WEIGHTS
 from innerlight.backbones.hashing import hash_files
+from innerlight.backbones.loading import EMBEDDED
 from innerlight.bench.evidence import Row, interval, measured
 from innerlight.embedded.oracle import JUDGE
 from innerlight.files import Manifest
@@ -128,9 +129,9 @@ def judge_hash() -> str:
     return hash_files([JUDGE]) if JUDGE.exists() else ""
 
 
-def shipped_hash() -> str:
-    """Of the model that ships."""
-    return hash_files((WEIGHTS / "pocket").rglob("*.safetensors"))
+def shipped_hash(name: str = EMBEDDED) -> str:
+    """Of a model that ships."""
+    return hash_files((WEIGHTS / name).rglob("*.safetensors"))
 
 
 def settings_of(calibration: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,8 @@ Progress = Callable[[int, int], None]
 
 
 def score(path: Path, runs: Path, *, scenes: int = 512, progress: Progress = lambda done, of: None) -> list[Row]:
-    """Measure what has been trained in `runs`, of VAE and judge else those that ship, and the packed model; write the
-    rows to `path`. The towers do not ship.
+    """Measure what has been trained in `runs`, of VAE and judge else those that ship, and by the judge that ships the
+    packed model; write the rows to `path`. The towers do not ship.
     """
     packed = (WEIGHTS / "pocket" / "model_index.json").exists()
     vae, judge, towers = round_trip_of(runs / "vae"), trained_judge(runs / "judge"), trained_towers(runs)
@@ -65,7 +66,7 @@ def score(path: Path, runs: Path, *, scenes: int = 512, progress: Progress = lam
     if towers is not None:
         measures.append(lambda: towers_rows(*towers, scenes))
     if packed:
-        measures += _of_model(load(), judge, scenes)
+        measures += _of_model(load(), shipped_judge() if JUDGE.exists() else None, scenes)
     return measure_all(measures, path, progress)
 
 
@@ -73,7 +74,12 @@ def score_model(
     model: Backbone, path: Path, *, scenes: int = 512, progress: Progress = lambda done, of: None
 ) -> list[Row]:
     """Measure what a model of the world draws and knows, by the judge that ships; write the rows to `path`."""
-    return measure_all(_of_model(model, shipped_judge(), scenes), path, progress)
+    command = f"{COMMAND} --model {model.name}"
+
+    def told(measure: Callable[[], list[Row]]) -> Callable[[], list[Row]]:
+        return lambda: [replace(row, command=command) for row in measure()]
+
+    return measure_all([told(measure) for measure in _of_model(model, shipped_judge(), scenes)], path, progress)
 
 
 def _of_model(model: Backbone, judge: Judge | None, scenes: int) -> list[Callable[[], list[Row]]]:

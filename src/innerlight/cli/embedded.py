@@ -43,22 +43,25 @@ def train(
 @app.command()
 def fit(
     keys: Annotated[list[str] | None, typer.Argument(help="Settings, such as dift_timestep; left out, all.")] = None,
-    folder: Annotated[
-        Path, typer.Option(help="Where the stages were trained; raw scores are kept in its folder fit.")
-    ] = Path("runs"),
+    model: Annotated[str, typer.Option(help="One of the models that ship.")] = "pocket",
+    folder: Annotated[Path, typer.Option(help="Raw scores are kept in its folder fit.")] = Path("runs"),
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
 ) -> None:
-    """Fit the settings of methods that belong to the model that ships, and write them into its calibration; killed
+    """Fit the settings of methods that belong to a model that ships, and write them into its calibration; killed
     and run again, it goes on where it was.
     """
     from innerlight.backbones import WEIGHTS, load
+    from innerlight.backbones.loading import SHIPPED
     from innerlight.bench.fitting import fit as found
     from innerlight.files import read_json, write_json
+    from innerlight.types import NotFoundError
 
-    fitted = found(load(), keys or (), folder=folder / "fit", progress=progress("fitting"))
-    for place in (folder / "calibration.json", WEIGHTS / "pocket" / "calibration.json"):
-        there: Any = read_json(place) if place.exists() else {}
-        write_json({**there, **fitted, "fitted": {**there.get("fitted", {}), **fitted["fitted"]}}, place)
+    place = WEIGHTS / model / "calibration.json"
+    if not place.is_file():
+        raise NotFoundError(f"there is no {place}; expected one of the models that ship: {', '.join(SHIPPED)}")
+    fitted = found(load(model), keys or (), folder=folder / "fit", progress=progress("fitting"))
+    there: Any = read_json(place)
+    write_json({**there, **fitted, "fitted": {**there.get("fitted", {}), **fitted["fitted"]}}, place)
     told = {key: value for key, value in fitted.items() if key != "fitted"}
     answer(fitted, json, ", ".join(f"{key} {value:g}" for key, value in told.items()))
 
@@ -66,16 +69,22 @@ def fit(
 @app.command()
 def pack(
     folder: Annotated[Path, typer.Option(help="Where the stages were trained.")] = Path("runs"),
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The folder; else the package's own.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The folder; else pocket's own, but for what went on from another model."),
+    ] = None,
     evidence: Annotated[Path, typer.Option(help="Rows for the model card.")] = Path("evidence/embedded.json"),
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
 ) -> None:
     """Write the trained model as a folder that diffusers opens, with its calibration and its model card."""
     from innerlight.backbones import WEIGHTS
     from innerlight.bench.evidence import hardware, read_rows
+    from innerlight.embedded.packing import BASE, write_card
     from innerlight.embedded.packing import pack as write
-    from innerlight.embedded.packing import write_card
+    from innerlight.types import InputError
 
+    if output is None and (folder / BASE).exists():
+        raise InputError(f"{folder} went on from a packed model; say where the new one belongs: --output FOLDER")
     target = output or WEIGHTS / "pocket"
     write(folder, target, hardware())
     write_card(target, read_rows(evidence) if evidence.exists() else [])
@@ -85,7 +94,10 @@ def pack(
 
 @app.command()
 def score(
-    evidence: Annotated[Path, typer.Option(help="Where the rows go.")] = Path("evidence/embedded.json"),
+    evidence: Annotated[
+        Path | None,
+        typer.Option(help="Where the rows go; left out, evidence/embedded.json, or evidence/MODEL/embedded.json."),
+    ] = None,
     folder: Annotated[Path, typer.Option(help="Where the stages were trained.")] = Path("runs"),
     model: Annotated[
         str | None,
@@ -95,7 +107,11 @@ def score(
     strict: Annotated[bool, typer.Option(help="Exit 1 if a row does not hold.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")] = False,
 ) -> None:
-    """Measure what the stages get right on scenes they never saw: those trained in the folder, else those that ship."""
+    """Measure on scenes they never saw what VAE, judge and towers get right, those trained in the folder, else those
+    that ship; and what the model that ships does.
+    """
+    if evidence is None:
+        evidence = Path("evidence") / ("" if model is None else Path(model).name) / "embedded.json"
     refuse_unwritable(evidence, "file")
     from innerlight.backbones import load
     from innerlight.bench import embedded_scores

@@ -63,6 +63,21 @@ class Scenes:
         return np.stack([shards[index // SHARD][index % SHARD] for index in indices])
 
 
+class OnScenes:
+    """A training on scenes. What a batch shows is decided by its number; numbers are counted from `first`, so that
+    neither processes that train together nor a training that goes on from another see what the other saw.
+    """
+
+    first: int = 0
+
+    def __init__(self, scenes: Scenes) -> None:
+        self.scenes = scenes
+
+    def random(self, step: int) -> np.random.Generator:
+        """Of a batch."""
+        return np.random.default_rng(self.first + step)
+
+
 def draw_shards(folder: Path, shards: int, size: int = 128, *, progress: Progress = lambda done, of: None) -> None:
     """Draw until `folder` holds `shards` of them; killed, it goes on."""
     settings = {"size": size, "shard": SHARD, "first_seed": FIRST_SEED}

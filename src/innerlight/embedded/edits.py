@@ -20,7 +20,6 @@ from innerlight.world.draw import Render
 
 MOST_DB = 60.0  # what equal pictures score
 BINS = 8  # of each axis of a Lab histogram
-ROLES = ("noun", "colour", "setting")  # what both prompts say of the thing, beside what changes
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,32 +10,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from innerlight.embedded.data import FACTS, MOST_THINGS, Scenes
+from innerlight.embedded.data import FACTS, MOST_THINGS, OnScenes, Scenes
 from innerlight.embedded.judge import Judge, Reading
 from innerlight.embedded.oracle import world_judge
 from innerlight.embedded.vae import RoundTrip, to_tensor
 from innerlight.files import write_labels
-from innerlight.tuning.training import averaged_weights
+from innerlight.tuning.training import CHECKPOINT, averaged_weights
+from innerlight.types import InputError
 
 
 def trained_judge(folder: Path) -> Judge | None:
     """The judge trained in `folder`, as it stands now; None if there is none yet."""
-    if not (folder / "checkpoint.pt").exists():
+    if not (folder / CHECKPOINT).exists():
         return None
     judge = world_judge().eval()
     judge.load_state_dict(averaged_weights(folder))
     return judge
 
 
-class JudgeStage:
+class JudgeStage(OnScenes):
     """All heads at once. Identity is learnt by telling one individual from the others of its class in the batch."""
 
     def __init__(self, scenes: Scenes, round_trip: RoundTrip | None = None) -> None:
+        super().__init__(scenes)
         self.module: nn.Module = world_judge()
-        self.scenes, self.round_trip = scenes, round_trip
+        self.round_trip = round_trip
 
     def loss(self, step: int, batch: int) -> tuple[Tensor, Mapping[str, float]]:
-        random = np.random.default_rng(step)
+        if batch % 4:
+            raise InputError(
+                f"the judge learns from two free scenes and the two of a search; a share of {batch} has none"
+            )
+        random, device = self.random(step), next(self.module.parameters()).device
         # Eight in a row: six free scenes, then the two of a search.
         starts = 8 * random.integers(0, len(self.scenes) // 8, batch // 4)
         offsets = np.stack([random.choice(6, len(starts)), random.choice(6, len(starts))], axis=1)
@@ -45,7 +51,10 @@ class JudgeStage:
         things = torch.from_numpy(self.scenes.gather("things", indices)).long()
         frames = torch.from_numpy(self.scenes.gather("frames", indices)).long()
         pictures, owners, parts = _mirrored(pictures, owners, parts, random)
-        reading: Reading = self.module(self._spoilt(pictures, random))
+        pictures, owners, parts, things, frames = (
+            x.to(device) for x in (self._spoilt(pictures, random), owners, parts, things, frames)
+        )
+        reading: Reading = self.module(pictures)
         losses = self._map_losses(reading, owners, parts, things)
         losses["setting"] = F.cross_entropy(reading.setting, frames[:, 0])
         losses["style"] = F.cross_entropy(reading.style, frames[:, 1])
@@ -58,8 +67,9 @@ class JudgeStage:
     def sample(self, averaged: nn.Module, folder: Path, step: int) -> None:
         """The categories it sees in the first eight pictures."""
         with torch.no_grad():
-            reading: Reading = averaged(to_tensor(self.scenes.gather("pictures", np.arange(8))))
-        seen = reading.maps["category"].argmax(1).numpy().astype(np.uint8)
+            pictures = to_tensor(self.scenes.gather("pictures", np.arange(8)))
+            reading: Reading = averaged(pictures.to(next(averaged.parameters()).device))
+        seen = reading.maps["category"].argmax(1).cpu().numpy().astype(np.uint8)
         write_labels(np.concatenate(list(seen), axis=1), folder / f"sample-{step:07d}.png")
 
     def _map_losses(self, reading: Reading, owners: Tensor, parts: Tensor, things: Tensor) -> dict[str, Tensor]:
@@ -73,7 +83,7 @@ class JudgeStage:
         }
         edges = _edges(owners).float()
         losses["boundary"] = F.binary_cross_entropy_with_logits(
-            reading.maps["boundary"][:, 0], edges, pos_weight=torch.tensor(3.0)
+            reading.maps["boundary"][:, 0], edges, pos_weight=torch.tensor(3.0, device=owners.device)
         )
         return losses
 
@@ -88,7 +98,7 @@ class JudgeStage:
         facts = things[picture, row]
         same = facts[:, None, FACTS.index("individual")] == facts[None, :, FACTS.index("individual")]
         kin = facts[:, None, 0] == facts[None, :, 0]
-        itself = torch.eye(len(facts), dtype=torch.bool)
+        itself = torch.eye(len(facts), dtype=torch.bool, device=facts.device)
         # log-likelihood of the same individual among all of its class in the batch
         logits = (identity @ identity.T / 0.1).masked_fill(~kin | itself, -1e4)
         wanted = same & ~itself

@@ -21,6 +21,7 @@ from innerlight.backbones.building import build_unet, build_vae
 from innerlight.backbones.sites import sites_of
 from innerlight.backbones.stable_diffusion import StableDiffusion
 from innerlight.embedded.data import FIRST_SEED, Scenes, open_scenes, table_of
+from innerlight.embedded.judge import Judge
 from innerlight.embedded.judging import trained_judge
 from innerlight.embedded.oracle import JUDGE, save_judge, shipped_judge
 from innerlight.embedded.towers import trained_towers
@@ -29,7 +30,7 @@ from innerlight.embedded.vae import POCKET_VAE, to_tensor
 from innerlight.embedded.vocabulary import count_words
 from innerlight.files import read_json, write_json, write_picture, write_text
 from innerlight.sampling import Run, generate
-from innerlight.tuning.training import CHECKPOINT, Progress, averaged_weights, state_of
+from innerlight.tuning.training import CHECKPOINT, Progress, averaged_weights, state_of, steps_left
 from innerlight.types import InputError, NotFoundError
 from innerlight.world import caption, render, sample
 
@@ -91,9 +92,25 @@ def base_of(runs: Path) -> Backbone | None:
 
 def keep_base(packed: Path, runs: Path) -> None:
     """Let the training in `runs` go on from a packed model."""
-    if (runs / "unet").exists():
-        raise InputError(f"{runs} has a UNet already; go on from a packed model in another folder")
+    begun = [stage for stage in STAGES if (runs / stage).exists()]
+    if begun:
+        raise InputError(f"{runs} has trained {', '.join(begun)} already; go on from a packed model in another folder")
     shutil.copytree(packed, runs / BASE, dirs_exist_ok=True)
+
+
+def told_of_base(runs: Path) -> dict[str, Any]:
+    """By stage what the model that the training in `runs` goes on from has seen; nothing if it goes on from none."""
+    path = runs / BASE / TRAINING
+    told: Any = read_json(path) if path.exists() else {}
+    return told
+
+
+def _finished_judge(runs: Path) -> Judge | None:
+    """The judge trained in `runs`, if one was begun there; one that is not trained to its end is refused."""
+    judge = trained_judge(runs / "judge")
+    if judge is not None and (left := steps_left(runs / "judge")):
+        raise InputError(f"the judge in {runs / 'judge'} has {left} steps to go; let it end, or move it away")
+    return judge
 
 
 def calibrate(runs: Path, progress: Progress = lambda done, of: None) -> dict[str, Any]:
@@ -101,7 +118,7 @@ def calibrate(runs: Path, progress: Progress = lambda done, of: None) -> dict[st
     captions of one thing ask for. Also the words that it was trained on. What else was fitted is kept; what was fitted
     on a model that it went on from is taken over, but is not said to be fitted.
     """
-    judge = trained_judge(runs / "judge") or (shipped_judge() if (runs / BASE).exists() else None)
+    judge = _finished_judge(runs) or (shipped_judge() if (runs / BASE).exists() else None)
     if judge is None:
         raise NotFoundError(f"no judge in {runs / 'judge'}; train it first: innerlight embedded train judge")
     backbone = open_trained(runs)
@@ -175,14 +192,13 @@ def pack(runs: Path, folder: Path, hardware: str) -> Backbone:
     path = runs / "calibration.json"
     if not path.exists():
         raise NotFoundError(f"no {path}; calibrate first: innerlight embedded train calibration")
-    calibration = read_json(path)
+    calibration, judge = read_json(path), _finished_judge(runs)
     assert isinstance(calibration, dict)
     backbone = open_trained(runs, calibration)
     save_pipeline(backbone, folder, half=True, licence=LICENCE)
     write_json(calibration, folder / "calibration.json")
     write_json(_training(runs, hardware), folder / TRAINING)
     write_nearest(backbone, open_scenes(runs / "data"), folder / NEAREST)
-    judge = trained_judge(runs / "judge")
     if judge is not None:
         save_judge(judge, folder.parent / "judge" / JUDGE.name)
     return backbone
@@ -192,6 +208,7 @@ def write_card(folder: Path, rows: Sequence[Any]) -> None:
     """The model card beside the weights: what was seen, for how long, on what, and what came out of it."""
     told: Any = read_json(folder / TRAINING)
     training = {stage: told[stage] for stage in STAGES if stage in told}
+    commands = ", ".join(f"`{command}`" for command in dict.fromkeys(row.command for row in rows))
     lines = [
         f"# {folder.resolve().name}",
         "",
@@ -212,13 +229,13 @@ def write_card(folder: Path, rows: Sequence[Any]) -> None:
         "",
         f"{SHOWN} samples, and below each the one of the training scenes that looks most like it at 16 x 16.",
         "",
-        "Loss at even distances over the steps:",
+        "Loss at even distances over the steps of the last run:",
         "",
         "| stage | from first to last step |",
         "| --- | --- |",
         *(f"| {stage} | {', '.join(f'{one:.3f}' for one in its['loss'])} |" for stage, its in training.items()),
         "",
-        "What it gets right, on scenes it never saw (`innerlight embedded score`):",
+        f"What it gets right, on scenes it never saw ({commands or 'not measured yet'}):",
         "",
         "| row | value | limit | 95 % interval | n | |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -228,9 +245,8 @@ def write_card(folder: Path, rows: Sequence[Any]) -> None:
 
 
 def _training(runs: Path, hardware: str) -> dict[str, Any]:
-    """What each stage saw, for how long and on what; a UNet that went on from another saw what that one saw, too."""
-    before: Any = read_json(runs / BASE / TRAINING) if (runs / BASE).exists() else {}
-    told = {}
+    """What each stage saw, for how long and on what; one that went on from another saw what that one saw, too."""
+    before, told = told_of_base(runs), {}
     for stage in STAGES:
         if (runs / stage / CHECKPOINT).exists():
             state, old = state_of(runs / stage), before.get(stage, {"samples": 0, "hours": 0.0})

@@ -47,7 +47,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -56,7 +56,7 @@ from innerlight.backbones.building import open_tokenizer
 from innerlight.embedded.data import draw_shards, open_scenes
 from innerlight.embedded.judging import JudgeStage
 from innerlight.embedded.oracle import shipped_judge
-from innerlight.embedded.packing import base_of, calibrate, keep_base
+from innerlight.embedded.packing import base_of, calibrate, keep_base, told_of_base
 from innerlight.embedded.towers import TowersStage, trained_towers
 from innerlight.embedded.unet import Latents, TextStates, UNetStage, cache_latents, scale_of, text_states
 from innerlight.embedded.vae import POCKET_VAE, VaeStage, round_trip_of, round_trip_through, trained_vae
@@ -66,12 +66,13 @@ from innerlight.tuning.training import Progress, Schedule, Stage, state_of, trai
 from innerlight.types import InputError, NotFoundError
 
 SHARDS = 64
+APART = 10**9  # numbers of batches of two processes that train together
 COARSE_STEPS = 7_500  # of the UNet's, at half size
 
 LATEST = "pocket-2"  # of the models that ship: what a training goes on from
 ONWARD = {  # from what is packed
     "unet": Schedule(steps=5_600, batch=64, rate=7e-4, warmup=300, final=0.0, sample_steps=500),
-    "judge": Schedule(steps=7_000, batch=24, rate=1e-3, final=0.0),
+    "judge": Schedule(steps=8_000, batch=24, rate=1e-3, final=0.0),
 }
 
 SCHEDULES = {
@@ -128,32 +129,38 @@ def _train_along(stage: str, folder: Path, threads: int | None, device: str, pee
     """What another process of several does."""
     if threads:
         torch.set_num_threads(threads)
-    schedule, what = _made(stage, folder)
+    schedule, what = _made(stage, folder, peers.number)
     train(what, schedule, folder / stage, device=device, peers=peers)
 
 
-def _made(stage: str, folder: Path) -> tuple[Schedule, Stage]:
+class _OnScenes(Stage, Protocol):
+    first: int
+
+
+def _made(stage: str, folder: Path, process: int = 0) -> tuple[Schedule, Stage]:
     """A stage whose data are at hand, and how it is trained."""
     base = base_of(folder) if stage in ONWARD else None
     schedule = (SCHEDULES if base is None else ONWARD)[stage]
     what = STAGES[stage](folder) if base is None else STAGES_ONWARD[stage](folder, base)
+    # There are fewer batches than samples, so those of the base are left behind.
+    what.first = process * APART + told_of_base(folder).get(stage, {}).get("samples", 0)
     what.module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return schedule, what
 
 
-def _vae(folder: Path) -> Stage:
+def _vae(folder: Path) -> _OnScenes:
     return VaeStage(open_scenes(folder / "data"), POCKET_VAE)
 
 
-def _judge(folder: Path) -> Stage:
+def _judge(folder: Path) -> _OnScenes:
     return JudgeStage(open_scenes(folder / "data"), round_trip_of(folder / "vae"))
 
 
-def _towers(folder: Path) -> Stage:
+def _towers(folder: Path) -> _OnScenes:
     return TowersStage(open_scenes(folder / "data"), open_tokenizer(folder / "tokenizer"))
 
 
-def _unet(folder: Path) -> Stage:
+def _unet(folder: Path) -> _OnScenes:
     vae = trained_vae(folder / "vae")
     if vae is None:
         raise InputError(f"the UNet learns on latents, and no VAE is trained in {folder / 'vae'}; train it first")
@@ -165,14 +172,14 @@ def _unet(folder: Path) -> Stage:
     return _unet_stage(folder, vae, scale, text_states(towers.text, tokenizer), COARSE_STEPS)
 
 
-def _judge_onward(folder: Path, base: Backbone) -> Stage:
+def _judge_onward(folder: Path, base: Backbone) -> _OnScenes:
     """From the judge that ships."""
     stage = JudgeStage(open_scenes(folder / "data"), round_trip_through(base.vae))
     stage.module.load_state_dict(shipped_judge().state_dict())
     return stage
 
 
-def _unet_onward(folder: Path, base: Backbone) -> Stage:
+def _unet_onward(folder: Path, base: Backbone) -> _OnScenes:
     text = base.texts[0]
     stage = _unet_stage(folder, base.vae, base.vae.config.scaling_factor, text_states(text.model, text.tokenizer))
     stage.module.load_state_dict(base.unet.state_dict())
@@ -192,5 +199,5 @@ def _unet_stage(folder: Path, vae: Any, scale: float, states: TextStates, coarse
     )  # fmt: skip
 
 
-STAGES: dict[str, Callable[[Path], Stage]] = {"vae": _vae, "towers": _towers, "unet": _unet, "judge": _judge}
-STAGES_ONWARD: dict[str, Callable[[Path, Backbone], Stage]] = {"unet": _unet_onward, "judge": _judge_onward}
+STAGES: dict[str, Callable[[Path], _OnScenes]] = {"vae": _vae, "towers": _towers, "unet": _unet, "judge": _judge}
+STAGES_ONWARD: dict[str, Callable[[Path, Backbone], _OnScenes]] = {"unet": _unet_onward, "judge": _judge_onward}

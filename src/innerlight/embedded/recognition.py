@@ -153,7 +153,7 @@ class Hunt:
 
 def hunt(seed: int, size: int, *, near: bool = True) -> Hunt | None:
     """The retrieval task number `seed`, among things that differ from it in marks and build alone, or in all that two
-    of a class may; None if the reference shows too little of its thing.
+    of a class may; None if the reference, or a picture that shows the thing, shows too little of it.
     """
     task = search(seed, near=near)
     reference = render(task.reference, size)

@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from innerlight.backbones.building import build_text_model, open_tokenizer
-from innerlight.embedded.data import CAPTIONS, Scenes
+from innerlight.embedded.data import CAPTIONS, OnScenes, Scenes
 from innerlight.embedded.vae import to_tensor
 from innerlight.files import write_json
-from innerlight.tuning.training import averaged_weights
+from innerlight.tuning.training import CHECKPOINT, averaged_weights
 
 WIDTH = 128
 LENGTH = 40  # tokens that are looked at in training; no caption of the world is longer
@@ -56,28 +56,29 @@ class Towers(nn.Module):
         """Vectors (n, width) of token numbers (n, length)."""
         states = self.text(input_ids=tokens).last_hidden_state
         ends = (tokens == self.end).int().argmax(1)  # the first end mark; those behind it are filling
-        return F.normalize(self.text_head(states[torch.arange(len(tokens)), ends]).float(), dim=1)
+        return F.normalize(self.text_head(states[torch.arange(len(tokens), device=ends.device), ends]).float(), dim=1)
 
     def look(self, pictures: Tensor) -> Tensor:
         """Vectors (n, width) of pictures (n, 3, h, w), thinned to about 64 x 64."""
         return F.normalize(self.picture(pictures).float(), dim=1)
 
 
-class TowersStage:
+class TowersStage(OnScenes):
     """Each caption against the pictures of the batch, and each picture against its captions."""
 
     def __init__(self, scenes: Scenes, tokenizer: Any) -> None:
-        self.scenes, self.tokenizer = scenes, tokenizer
+        super().__init__(scenes)
+        self.tokenizer = tokenizer
         self.module: nn.Module = _towers_for(tokenizer)
 
     def loss(self, step: int, batch: int) -> tuple[Tensor, Mapping[str, float]]:
-        random = np.random.default_rng(step)
+        random = self.random(step)
         indices = random.integers(0, len(self.scenes), batch)
         vectors = self._vectors(self.module, indices, random.integers(0, CAPTIONS, batch))
         module = self.module
         assert isinstance(module, Towers)
         logits = vectors[0] @ vectors[1].T * module.sharpness.exp().clamp(max=100)
-        own = torch.arange(batch)
+        own = torch.arange(batch, device=logits.device)
         right = float((logits.argmax(1) == own).float().mean())
         loss = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
         return loss, {"right": round(right, 3), "sharpness": round(float(module.sharpness.detach().exp()), 2)}
@@ -87,19 +88,20 @@ class TowersStage:
         with torch.no_grad():
             indices = np.arange(min(64, len(self.scenes)))
             captions, pictures = self._vectors(averaged, indices, np.zeros(len(indices), int))
-        found = (captions @ pictures.T).argmax(1).numpy()
+        found = (captions @ pictures.T).argmax(1).cpu().numpy()
         write_json({"step": step, "right": float((found == indices).mean())}, folder / f"sample-{step:07d}.json")
 
     def _vectors(self, module: nn.Module, indices: np.ndarray, variants: np.ndarray) -> tuple[Tensor, Tensor]:
         assert isinstance(module, Towers)
         texts = [str(row[k]) for row, k in zip(self.scenes.gather("captions", indices), variants, strict=True)]
         pictures = F.avg_pool2d(to_tensor(self.scenes.gather("pictures", indices)), 2)
-        return module.read(tokens_of(self.tokenizer, texts, LENGTH)), module.look(pictures)
+        tokens, device = tokens_of(self.tokenizer, texts, LENGTH), next(module.parameters()).device
+        return module.read(tokens.to(device)), module.look(pictures.to(device))
 
 
 def trained_towers(runs: Path) -> tuple[Towers, Any] | None:
     """The towers trained in `runs`, and their tokenizer; None if there are none yet."""
-    if not (runs / "towers" / "checkpoint.pt").exists():
+    if not (runs / "towers" / CHECKPOINT).exists():
         return None
     tokenizer = open_tokenizer(runs / "tokenizer")
     towers = _towers_for(tokenizer).eval()

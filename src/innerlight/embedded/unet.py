@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from innerlight.backbones.building import build_unet
 from innerlight.backbones.noise import NoiseLevels, ddim_step
-from innerlight.embedded.data import CAPTIONS, SHARD, Scenes
+from innerlight.embedded.data import CAPTIONS, SHARD, OnScenes, Scenes
 from innerlight.embedded.towers import WIDTH, tokens_of
 from innerlight.embedded.vae import to_pixels, to_tensor
 from innerlight.files import Manifest, atomic_path, write_picture
@@ -59,7 +59,7 @@ Latents = Sequence[NDArray[np.float16]]  # of each shard (n, 4, h, w)
 TextStates = Callable[[Sequence[str]], Tensor]  # captions to (n, 77, width)
 
 
-class UNetStage:
+class UNetStage(OnScenes):
     """v prediction; half of the timesteps from a logit-normal, which favours much noise, half from anywhere; errors of
     little noise weigh less, as by min-SNR, those of much noise do not: there the words decide on colours. Things weigh
     more than their setting.
@@ -77,8 +77,9 @@ class UNetStage:
         coarse_steps: int = 0,
         snr_cap: float = 5.0,
     ) -> None:
+        super().__init__(scenes)
         self.module: nn.Module = build_unet(config)
-        self.scenes, self.states, self.decode = scenes, states, decode
+        self.states, self.decode = states, decode
         self.latents, self.coarse, self.coarse_steps = latents, coarse, coarse_steps
         things = np.concatenate([(rows[:, :, 0] >= 0).sum(1) for rows in scenes.things])
         self.few = np.flatnonzero(things <= COARSE)
@@ -86,7 +87,7 @@ class UNetStage:
         self.levels, self.snr_cap = NoiseLevels.scaled_linear(), snr_cap
 
     def loss(self, step: int, batch: int) -> tuple[Tensor, Mapping[str, float]]:
-        random, generator = np.random.default_rng(step), torch.Generator().manual_seed(step)
+        random, generator = self.random(step), torch.Generator().manual_seed(self.first + step)
         coarse = step < self.coarse_steps
         indices = random.choice(self.few, batch) if coarse else np.searchsorted(self.shown, random.random(batch))
         latents = self.coarse if coarse else self.latents
@@ -123,7 +124,8 @@ class UNetStage:
         side = (self.coarse if step <= self.coarse_steps else self.latents)[0].shape[-1]
         latents = torch.randn(len(SAMPLE_PROMPTS), 4, side, side, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
-            pictures = self.decode(self._guided(averaged, latents, SAMPLE_PROMPTS))
+            drawn = self._guided(averaged, latents.to(next(averaged.parameters()).device), SAMPLE_PROMPTS)
+            pictures = self.decode(drawn.cpu())
         write_picture(np.concatenate(list(to_pixels(pictures)), axis=1), folder / f"sample-{step:07d}.png")
 
     def _weight(self, t: Tensor) -> Tensor:
@@ -135,10 +137,10 @@ class UNetStage:
         return (self.snr_cap / (snr + 1)).clamp(max=1)
 
     def _guided(self, module: nn.Module, latents: Tensor, prompts: Sequence[str]) -> Tensor:
-        states = torch.cat([self.states([""] * len(prompts)), self.states(prompts)])
+        states = torch.cat([self.states([""] * len(prompts)), self.states(prompts)]).to(latents.device)
         times = self.levels.timesteps(SAMPLE_STEPS)
         for t, later in zip(times, [*times[1:], 0], strict=True):
-            both, now = torch.cat([latents, latents]), torch.tensor([t])
+            both, now = torch.cat([latents, latents]), torch.tensor([t], device=latents.device)
             estimate = module(both, now, encoder_hidden_states=states).sample
             without, given = self.levels.noise_of(estimate, both, now, "v_prediction").chunk(2)
             latents = ddim_step(self.levels, latents, without + GUIDANCE * (given - without), t, later)

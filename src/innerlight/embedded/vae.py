@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from innerlight.backbones.building import build_vae
-from innerlight.embedded.data import Scenes
+from innerlight.embedded.data import OnScenes, Scenes
 from innerlight.files import write_picture
-from innerlight.tuning.training import averaged_weights
+from innerlight.tuning.training import CHECKPOINT, averaged_weights
 
 RoundTrip = Callable[[Tensor], Tensor]  # pictures (n, 3, h, w) through a VAE and back
 
@@ -27,17 +27,18 @@ POCKET_VAE: dict[str, Any] = {
 }
 
 
-class VaeStage:
+class VaeStage(OnScenes):
     """Reconstruction of random crops: robust pixel error, error of edges, a whisper of KL."""
 
     def __init__(self, scenes: Scenes, config: Mapping[str, Any], *, crop: int = 64, kl: float = 1e-6) -> None:
+        super().__init__(scenes)
         self.module: nn.Module = build_vae(config)
-        self.scenes, self.crop, self.kl = scenes, crop, kl
+        self.crop, self.kl = crop, kl
 
     def loss(self, step: int, batch: int) -> tuple[Tensor, Mapping[str, float]]:
-        pictures = self._batch(step, batch)
+        pictures = self._batch(step, batch).to(next(self.module.parameters()).device)
         posterior = self.module.encode(pictures).latent_dist  # type: ignore[operator]
-        generator = torch.Generator().manual_seed(step)
+        generator = torch.Generator().manual_seed(self.first + step)
         noise = torch.randn(posterior.mean.shape, generator=generator).to(posterior.mean)
         latents = posterior.mean + posterior.std * noise
         restored = self.module.decode(latents).sample.float()  # type: ignore[operator]
@@ -51,15 +52,15 @@ class VaeStage:
 
     def sample(self, averaged: nn.Module, folder: Path, step: int) -> None:
         """Pictures above what comes back of them."""
-        pictures = to_tensor(self.scenes.gather("pictures", np.arange(8)))
+        pictures = to_tensor(self.scenes.gather("pictures", np.arange(8))).to(next(averaged.parameters()).device)
         with torch.no_grad():
             restored = _restored(averaged, pictures)
         rows = [np.concatenate(list(to_pixels(x)), axis=1) for x in (pictures, restored)]
         write_picture(np.concatenate(rows), folder / f"sample-{step:07d}.png")
 
     def _batch(self, step: int, batch: int) -> Tensor:
-        """Crops (n, 3, crop, crop) in -1..1, half of them mirrored."""
-        random = np.random.default_rng(step)
+        """Crops (n, 3, crop, crop) in -1..1, from one place; half of the batches are mirrored."""
+        random = self.random(step)
         pictures = self.scenes.gather("pictures", random.integers(0, len(self.scenes), batch))
         top, left = random.integers(0, pictures.shape[1] - self.crop + 1, 2)
         crops = pictures[:, top : top + self.crop, left : left + self.crop]
@@ -88,7 +89,7 @@ def _differences(values: Tensor, axis: int) -> Tensor:
 
 def trained_vae(folder: Path) -> Any:
     """The VAE trained in `folder`, as it stands now; None if there is none yet."""
-    if not (folder / "checkpoint.pt").exists():
+    if not (folder / CHECKPOINT).exists():
         return None
     vae = build_vae(POCKET_VAE)
     vae.load_state_dict(averaged_weights(folder))

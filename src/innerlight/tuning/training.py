@@ -63,7 +63,9 @@ class Stage(Protocol):
         ...
 
     def loss(self, step: int, batch: int) -> tuple[Tensor, Mapping[str, float]]:
-        """The loss of batch number `step`, decided by that number alone, and figures for the log."""
+        """The loss of a batch, and figures for the log; decided by the number of the step. Of several processes, each
+        has a stage that draws others.
+        """
         ...
 
     def sample(self, averaged: nn.Module, folder: Path, step: int) -> None:
@@ -99,8 +101,8 @@ def train(
     network in float16, in which small gradients are 0 and large ones infinite; a step whose gradients are not finite is
     left out.
 
-    `peers`: of several processes, each of which calls this with the same stage, schedule and folder, each learns from
-    its share of the batches; the first keeps what they learn.
+    `peers`: of several processes, each of which calls this with a stage of its own, and the same schedule and folder,
+    each learns from its share of a batch; the first keeps what they learn.
     """
     if schedule.batch % peers.count:
         raise InputError(f"expected as many processes as divide a batch of {schedule.batch}, got {peers.count}")
@@ -151,6 +153,12 @@ def state_of(folder: Path) -> State:
     return State(**_opened(path, mmap=True)["state"]) if path.exists() else State()
 
 
+def steps_left(folder: Path) -> int:
+    """How many steps the training in `folder`, which has begun, has before it."""
+    checkpoint = _opened(folder / CHECKPOINT, mmap=True)
+    return max(checkpoint["schedule"]["steps"] - checkpoint["state"]["step"], 0)
+
+
 def averaged_weights(folder: Path) -> dict[str, Tensor]:
     """The averaged weights of the training in `folder`."""
     path = folder / CHECKPOINT
@@ -197,7 +205,7 @@ def _step(
     for group in optimiser.param_groups:
         group["lr"] = rate * group["share"]
     with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=schedule.half):
-        loss, figures = stage.loss(step * peers.count + peers.number, schedule.batch // peers.count)
+        loss, figures = stage.loss(step, schedule.batch // peers.count)
     if not torch.isfinite(loss):
         raise NotFiniteError(
             f"step {step}: the loss is {loss.item()}; begin again in another folder, at a lower rate than {rate:g}"
