@@ -88,7 +88,8 @@ except InputError as error:
 #
 # `inversion` is the name of a way or an inversion that was found before, which serves for many
 # edits and can be kept in a file. Without it, pictures whose words an edit looks at are inverted by
-# negative_prompt, others by ddim without a prompt.
+# negative_prompt (by ddim, where a negative prompt is given: both want the same place), others by
+# ddim without a prompt.
 
 from innerlight.methods.editing.prompt_to_prompt import prompt_to_prompt
 

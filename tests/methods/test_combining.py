@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ from PIL import Image
 from torch import nn
 
 from innerlight.backbones import Backbone
+from innerlight.files import write_recipe
 from innerlight.methods.combining import combine
 from innerlight.methods.editing.attend_and_excite import AttendAndExciteConfig
 from innerlight.methods.editing.diffedit import DiffEditConfig
 from innerlight.methods.editing.masactrl import MasaCtrlConfig
 from innerlight.methods.editing.plug_and_play import PlugAndPlayConfig
 from innerlight.methods.editing.prompt_to_prompt import PromptToPromptConfig
+from innerlight.methods.editing.text_anatomy import TextAnatomyConfig
 from innerlight.methods.reading.daam import DaamConfig
 from innerlight.sampling import CancelToken, Inversion, Run, invert
 from innerlight.sampling.editing import Edited
@@ -163,6 +166,15 @@ def test_the_same_pairs_go_together_where_they_do_not_meet(edited, untouched, co
     assert untouched()
 
 
+def test_words_are_not_looked_for_where_another_prompt_s_stand(edited):
+    """Text anatomy has the source's words in the target's place."""
+    for config, name in ((EXCITE, "attend_and_excite"), (PromptToPromptConfig(self_maps=0), "prompt_to_prompt")):
+        with pytest.raises(InputError, match=f"{name} would look .* text_anatomy"):
+            edited(TextAnatomyConfig(), config)
+        assert len(edited(TextAnatomyConfig(), config, target=CAT).recipe["parts"]) == 2
+    assert len(edited(TextAnatomyConfig(), MasaCtrlConfig()).recipe["parts"]) == 2
+
+
 def test_a_method_that_never_begins_changes_nothing(edited):
     both = edited(MasaCtrlConfig(start=1.0), PlugAndPlayConfig())
     assert torch.equal(both.latents, edited(PlugAndPlayConfig()).latents)
@@ -233,6 +245,62 @@ def test_an_inversion_is_of_its_own_pictures(edited, inverted: Inversion):
         edited(MasaCtrlConfig(), image=picture(1), inversion=inverted, steps=2)
 
 
+def test_an_inversion_is_brought_to_where_the_model_is(
+    edited, inverted: Inversion, small: Backbone, monkeypatch: pytest.MonkeyPatch
+):
+    asked, to = [], Inversion.to
+    monkeypatch.setattr(Inversion, "to", lambda self, device: asked.append(device) or to(self, device))
+    edited(MasaCtrlConfig(), inversion=inverted, size=None)
+    assert asked == [small.device]
+
+
+def test_an_inversion_must_go_back_as_far_as_the_edit(edited, small: Backbone):
+    settings: dict[str, Any] = {"steps": 3, "size": (64, 96)}
+    short = invert(small, [picture(1)], reach=0.5, **settings)
+    with pytest.raises(InputError, match=r"back to step 2 of 3, and this edit begins at step 0; .*reach=1\.0"):
+        edited(MasaCtrlConfig(), inversion=short)
+    assert torch.isfinite(edited(DiffEditConfig(noises=1, ratio=0.5), inversion=short).latents).all()
+    skipping = invert(small, [picture(1)], CAT, method="edit_friendly", skip=0.5, **settings)
+    assert torch.isfinite(edited(MasaCtrlConfig(), inversion=skipping).latents).all()
+
+
+def test_what_an_inversion_cannot_be_measured_by_is_no_number_in_the_recipe(edited, small: Backbone, tmp_path: Path):
+    latents = small.encode([picture(1)], (64, 96))
+    found = edited(MasaCtrlConfig(), inversion=invert(small, None, CAT, latents=latents, steps=3), size=None)
+    assert found.recipe["inversion"]["floor"] == [None]
+    write_recipe(found.recipe, tmp_path / "kept.json")
+
+
+def test_a_negative_prompt_is_read_or_refused(edited, small: Backbone):
+    settings: dict[str, Any] = {"image": picture(1), "negative": "a bird"}
+    kept = invert(small, [picture(1)], CAT, method="negative_prompt", guidance=3.0, steps=3, size=(64, 96))
+    for inversion in (kept, "negative_prompt", "null_text", "auto"):
+        with pytest.raises(InputError, match=r"negative: .*'a bird' would not be read; .*ddim"):
+            edited(PromptToPromptConfig(), inversion=inversion, **settings)
+    found = edited(PromptToPromptConfig(), **settings)
+    assert found.recipe["inversion"]["method"] == "ddim"
+    other = edited(PromptToPromptConfig(), inversion="ddim", image=picture(1))
+    assert not torch.equal(found.latents, other.latents)
+
+
+ZEBRA = PromptToPromptConfig(self_maps=0, weights={"zebra": 2.0})
+BEFORE: dict[str, tuple[list[Any], dict[str, Any], str]] = {
+    "a word": ([ZEBRA], {}, "zebra"),
+    "a word of a prompt that is changed": ([TextAnatomyConfig(without=("zebra",))], {}, "zebra"),
+    "one place": ([MasaCtrlConfig(start=0.0), PlugAndPlayConfig(self_maps=1.0)], {}, "both change heads"),
+    "targets": ([MasaCtrlConfig()], {"image": [picture(1), picture(2)], "target": [DOG] * 3}, "got 3"),
+    "a word of a source that is drawn first": ([DiffEditConfig(), ZEBRA], {"image": None}, "zebra"),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_what_is_refused_is_refused_before_an_inversion(edited, small: Backbone, counted, name: str):
+    configs, settings, says = BEFORE[name]
+    with counted(small) as rows, pytest.raises(InnerlightError, match=says):
+        edited(*configs, **({"image": picture(1)} | settings))
+    assert rows == []
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
@@ -246,6 +314,7 @@ def test_an_inversion_is_of_its_own_pictures(edited, inverted: Inversion):
         ({"seed": -1}, "seed"),
         ({"steps": 0}, "steps"),
         ({"guidance": float("nan")}, "guidance"),
+        ({"guidance": 0.0}, "guidance: expected a weight other than 0"),
     ],
     ids=lambda one: str(next(iter(one.items())))[:40] if isinstance(one, dict) else "",
 )

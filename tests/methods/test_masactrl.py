@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from innerlight.backbones import Backbone
+from innerlight.backbones import Backbone, blank
 from innerlight.methods.editing.masactrl import MasaCtrlConfig, masactrl
 from innerlight.taps import Read, main_passes, tapped
 from innerlight.types import InputError
@@ -96,11 +96,24 @@ def test_a_given_picture_needs_one_row(small: Backbone, quick, counted):
     assert rows[-4:] == [4, 4, 4, 4]  # under a prompt its two halves differ
 
 
+def test_a_given_picture_keeps_both_halves_where_they_differ(small: Backbone, quick, counted):
+    """Under no prompt too: where "no prompt" is a negative one, or all zeros, or the inversion's own."""
+    xl, given = blank("sdxl"), np.random.default_rng(1).integers(0, 256, (64, 96, 3), np.uint8)
+    own = {"inversion": "negative_prompt"}
+    for model, settings in ((small, {"negative": "a bird"}), (xl, {}), (small, own)):
+        with counted(model) as rows:
+            masactrl(model, "", TARGET[0], image=given, **settings, **quick)
+        assert rows[-4:] == [4, 4, 4, 4]
+
+
 def test_half_a_mask_is_refused(small: Backbone, quick):
     with pytest.raises(InputError, match="both"):
         masactrl(small, SOURCE, TARGET, MasaCtrlConfig(source_words=("cat",)), **quick)
     words = MasaCtrlConfig(source_words=("cat",), target_words=("cat",))
     with pytest.raises(InputError, match="leave source_words"):
         masactrl(small, SOURCE, TARGET, words, masks=(EVERYWHERE, EVERYWHERE), **quick)
+    for masks in ((EVERYWHERE, None), (EVERYWHERE,)):
+        with pytest.raises(InputError, match="masks: expected two"):
+            masactrl(small, SOURCE, TARGET, masks=masks, **quick)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="expected bool"):
         masactrl(small, SOURCE, TARGET, masks=(EVERYWHERE, EVERYWHERE.astype(float)), **quick)  # type: ignore[arg-type]

@@ -47,6 +47,18 @@ def test_the_feature_is_the_second_residual_of_the_first_decoder_stage_with_atte
         assert same == [step < step_at(0.5, quick["steps"]) for step in range(quick["steps"])]
 
 
+def test_cells_of_the_decoder_s_first_block_look_where_they_like(backbone: Backbone, quick):
+    """In all its layers: XL has several in a block."""
+    sites = [site for site in backbone.sites.values() if site.kind == "self" and site.branch == "up"]
+    names = [site.name for site in sites]
+    reads = [Read(names, "heads", name, when=main_passes) for name in ("source.cond", "target.cond")]
+    with tapped(backbone.sites, *reads) as seen:
+        plug_and_play(backbone, SOURCE[0], TARGET[0], PlugAndPlayConfig(features=0, self_maps=1.0), **quick)
+    alike = [site for site in sites if torch.equal(*(seen[read][site.name].q for read in reads))]
+    first = sites[0].path.partition("transformer_blocks")[0]
+    assert alike == [site for site in sites if not site.path.startswith(first)]
+
+
 def test_a_given_picture_needs_its_row_until_the_last_window(small: Backbone, quick, counted):
     drawn = plug_and_play(small, SOURCE[0], TARGET[0], **quick).images[0]
     settings = quick | {"steps": 5}

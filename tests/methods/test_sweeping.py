@@ -140,6 +140,12 @@ def test_what_cannot_be_swept_is_refused(small: Backbone, over: dict[str, Any], 
     assert "guidance" in str(error.value)
 
 
+def test_a_wrong_value_is_refused_before_the_first_edit(small: Backbone, counted):
+    with counted(small) as rows, pytest.raises(InputError, match="cross"):
+        through(small, PromptToPromptConfig(), {"cross": [0.5, 2.0]})
+    assert rows == []
+
+
 def test_what_an_edit_refuses_a_sweep_refuses(small: Backbone):
     with pytest.raises(NotFoundError, match="zebra"):
         through(small, PromptToPromptConfig(), {"weights": [{"zebra": 2.0}]})

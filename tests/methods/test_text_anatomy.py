@@ -150,6 +150,14 @@ def test_words_and_pads_are_the_two_halves(small: Backbone):
         assert sum(torch.equal(one, other) for other in found) == 1
 
 
+def test_what_was_taken_is_muted_and_faded_to_the_same_end(small: Backbone):
+    """Words of the longer prompt, taken by the shorter, are all words of what stands there."""
+    expected = made(small, LONG, SHORT, take="pads", without=("words",))
+    assert torch.equal(made(small, SHORT, LONG, take="words", without=("words",)), expected)
+    assert torch.equal(made(small, SHORT, LONG, take="words", fade={"words": 0.0}), expected)
+    assert not torch.equal(made(small, SHORT, LONG, take="none", without=("words",)), expected)
+
+
 def test_a_direction_taken_away_is_gone(small: Backbone):
     (given,) = states(small, LONG).double()
     sigma = torch.linalg.svdvals(given)

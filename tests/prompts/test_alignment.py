@@ -74,6 +74,13 @@ def test_the_same_prompt_is_the_identity_either_way(cut):
     assert refined_words(one, one).identity
 
 
+def test_words_that_do_not_fit_are_not_counted(cut):
+    source, target = cut(" ".join(["a"] * 45)), cut(" ".join(["hippopotamuswheelbarrow"] * 45))
+    assert target.truncated
+    assert not source.truncated
+    assert not aligned(source, target).kept.all()
+
+
 def test_the_kind_is_chosen_by_the_number_of_words(cut):
     source = cut("a cat on the grass")
     assert aligned(source, cut("a hippopotamus on the grass")).kept.all()

@@ -235,6 +235,20 @@ def test_it_is_kept_on_disk(wide: Backbone, tmp_path: Path, given: dict[str, Any
     assert torch.allclose(reconstruct(wide, again, run=QUIET), reconstruct(wide, found, run=QUIET), atol=1e-3)
 
 
+def test_it_goes_to_a_device():
+    """All of it: what was loaded is on the CPU, wherever the model is."""
+    whole = Inversion(
+        torch.zeros(4, 2, 4, 8, 8), ("a", "b"), (667, 334, 1), 7.5, "negative_prompt", "0", (1.0, 2.0), (3.0, 4.0),
+        nulls=torch.zeros(3, 2, 5, 6), noises=torch.zeros(3, 2, 4, 8, 8), pooled=torch.zeros(2, 6),
+    )  # fmt: skip
+    there = replace(whole, placed=torch.zeros(2, 7, 5, 6)).to("meta")
+    for tensor in (there.trajectory, there.nulls, there.noises, there.pooled, there.placed):
+        assert tensor is not None
+        assert tensor.device.type == "meta"
+    assert whole.to("meta").placed is None
+    assert (there.prompts, there.timesteps, there.psnr) == (whole.prompts, whole.timesteps, whole.psnr)
+
+
 def test_another_schedule_or_model_is_refused(small: Backbone):
     found = inverted(small)
     found.check(small, 6)
@@ -292,6 +306,7 @@ def test_a_file_of_an_older_version_is_refused(tmp_path: Path):
         ({"noises": torch.zeros(4, 2, 4, 8, 8)}, "noises"),
         ({"noises": torch.zeros(3, 2, 4, 8, 9)}, "noises"),
         ({"pooled": torch.zeros(1, 6)}, "pooled"),
+        ({"placed": torch.zeros(1, 3, 5, 6)}, "placed"),
         ({"psnr": (1.0,)}, "1 and 2 scores"),
         ({"timesteps": (float("inf"), 2, 1)}, "cannot be read"),
         ({"prompts": ("a", "b", "c")}, "trajectory"),

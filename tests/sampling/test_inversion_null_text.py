@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from innerlight.backbones import Backbone, Context
+from innerlight.prompts import LearnedWord
 from innerlight.sampling import Ddim, Inversion, Row, Run, generate, invert, reconstruct, with_nulls
 from innerlight.sampling.inversion.null_text import NullStep
 from innerlight.taps import Moment
@@ -165,6 +167,16 @@ def test_a_negative_prompt_is_the_prompt_at_each_step(backbone: Backbone):
     assert torch.equal(found.trajectory, inverted(backbone, "ddim").trajectory)
     assert (found.pooled is None) == (context.pooled is None)
     assert found.pooled is None or torch.equal(found.pooled, context.pooled)
+
+
+def test_a_word_with_vectors_for_each_place_keeps_them(small: Backbone, tmp_path: Path):
+    vectors = torch.randn(len(small.places), 1, 24, generator=torch.Generator().manual_seed(0))
+    known = small.knowing(LearnedWord("<toy>", (vectors,)))
+    inverted(known, "negative_prompt", prompts="a <toy>").save(tmp_path / "kept")
+    found = Inversion.load(tmp_path / "kept")
+    plain = reconstruct(known, found, 1.0, QUIET)
+    assert torch.allclose(reconstruct(known, found, run=QUIET), plain, atol=1e-4)
+    assert not torch.allclose(reconstruct(known, replace(found, placed=None), run=QUIET), plain, atol=1e-3)
 
 
 def test_without_a_prompt_it_is_the_same_for_every_guidance_to_the_bit(backbone: Backbone):

@@ -12,9 +12,9 @@ from PIL import Image
 
 from innerlight import viz
 from innerlight.backbones import Backbone
-from innerlight.methods.combining import combine
+from innerlight.methods._registry import of_config
 from innerlight.metrics import psnr
-from innerlight.sampling.editing import Edited
+from innerlight.sampling.editing import Edited, edit
 from innerlight.types import InputError
 
 ARGUMENTS = ("steps", "guidance", "seed", "inversion", "negative")
@@ -59,11 +59,14 @@ def sweep(
             f"got {', '.join(over) or 'none'}"
         )
     choices = [dict(zip(over, values, strict=True)) for values in product(*over.values())]
+    part = of_config(config).part
+    parts = [  # of all choices, so that a wrong value is refused before the first edit
+        part(replace(config, **{name: value for name, value in choice.items() if name in known})) for choice in choices
+    ]
     results = []
-    for choice in choices:
-        changed = replace(config, **{name: value for name, value in choice.items() if name in known})
+    for one, choice in zip(parts, choices, strict=True):
         given = arguments | {name: value for name, value in choice.items() if name not in known}
-        results.append(combine(backbone, source, target, [changed], **given))
+        results.append(edit(backbone, source, target, [one], **given))
     scores = [score(result) for result in results]
     return Sweep(choices, results, scores, _grid(over, choices, results, scores))
 

@@ -29,8 +29,8 @@ class Alignment:
 
 
 def aligned(source: Tokens, target: Tokens) -> Alignment:
-    """Word by word if both prompts have as many words, else by the best alignment."""
-    same = len(source.text.split()) == len(target.text.split())
+    """Word by word if of both prompts as many words fit, else by the best alignment."""
+    same = len(_words(source)) == len(_words(target))
     return replaced_words(source, target) if same else refined_words(source, target)
 
 

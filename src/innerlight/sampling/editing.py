@@ -6,6 +6,7 @@ those of the inversion at every step. Rows are called "source.cond", "target.unc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -43,6 +44,7 @@ from innerlight.taps.sites import Grid
 from innerlight.types import InputError
 
 SOURCE, TARGET = "source", "target"
+NULLED = ("negative_prompt", "null_text", "auto")  # inversions that have a "no prompt" of their own, or may have
 
 Watcher = Callable[[Step, Tap], None]  # a listener that sees what the taps kept
 
@@ -118,6 +120,9 @@ class Part:
 
     `source` is what it needs of a source: its "words"; its "looks" alone, so that pictures are inverted without a
     prompt; or its "trajectory", so that drawn sources are inverted too.
+
+    `control` may be asked twice: where something is to be inverted, once before that, without an inversion, for what it
+    refuses. One that needs a trajectory is asked once.
     """
 
     name: str
@@ -194,7 +199,10 @@ def edit(
     count = inversion.steps if isinstance(inversion, Inversion) and steps is None else default_steps(backbone, steps)
     rule = Ddim(backbone.levels, count)
     asked = _Asked(backbone, tuple(parts), images, inversion, len(rule.timesteps), terms, negative, size, run or Run())
-    case = asked.inverted_case(source, target, seed) if given else asked.drawn_case(source, target, seed)
+    asked.check()
+    sources = asked.sources(source)
+    case = asked.case(sources, prompts_of(target), seeds_of(seed, len(sources)))
+    case = replace(case, inversion=asked.way_back(case, len(sources)))
     controls = {part.name: part.control(case) for part in parts}
     rows = _rows(asked, case, controls)
     _check_conflicts(case, controls, rows)
@@ -236,66 +244,104 @@ class _Asked:
         """How far towards noise the source goes back."""
         return min(part.reach for part in self.parts)
 
-    def told(self, source: str | Sequence[str], count: int) -> list[str]:
-        """The prompts that given sources are told under: none, if nobody reads their words."""
+    @property
+    def first(self) -> int:
+        """The step that it goes back to."""
+        return self.steps - step_at(self.reach, self.steps)
+
+    @property
+    def cells(self) -> Grid:
+        """Of the latents, rows and columns."""
+        if isinstance(self.inversion, Inversion):
+            return self.inversion.size
+        size = self.size
+        if size is None and self.images is not None:
+            size = self.backbone.fitting((self.images[0].height, self.images[0].width))
+        return self.backbone.latent_size(size)
+
+    def check(self) -> None:
+        """Refuse what does not go together, before anything is computed."""
+        if "cond" not in self.guidance.roles:
+            raise InputError("guidance: expected a weight other than 0, under which no prompt is read; got 0")
+        if isinstance(self.inversion, Inversion):
+            self._check_passed(self.inversion)
+        elif self.inversion in NULLED:
+            self._refuse_negative(self.inversion)
+
+    def _check_passed(self, found: Inversion) -> None:
+        found.check(self.backbone, self.steps)
+        if found.nulls is not None:
+            self._refuse_negative(found.method)
+        if self.size is not None and self.backbone.latent_size(self.size) != found.size:
+            raise InputError(f"size: the inversion is of {found.size} latent cells; leave size= out")
+        if self.images is not None and len(self.images) != len(found.clean):
+            raise InputError(f"image: the inversion is of {len(found.clean)} pictures, got {len(self.images)}")
+        if found.noises is None and found.first > self.first:  # with noises, what is skipped is skipped on purpose
+            raise InputError(
+                f"inversion: it goes back to step {found.first} of {self.steps}, and this edit begins at step "
+                f"{self.first}; invert again with reach={self.reach}"
+            )
+
+    def _refuse_negative(self, method: str) -> None:
+        if self.negative:
+            raise InputError(
+                f"negative: {method} has states of its own where no prompt stands, so that {self.negative!r:.60} would "
+                "not be read; leave it out, or invert by ddim"
+            )
+
+    def sources(self, source: str | Sequence[str]) -> list[str]:
+        """The source's prompts, one for each picture that is given or drawn."""
+        if isinstance(self.inversion, Inversion):
+            return self._told(source, len(self.inversion.clean))
+        return prompts_of(source) if self.images is None else self._told(source, len(self.images))
+
+    def _told(self, source: str | Sequence[str], count: int) -> list[str]:
+        """The prompts that sources are inverted under: none, if nobody reads their words."""
         return prompts_for(source if any(part.source == "words" for part in self.parts) else "", count)
 
-    def inverted_case(self, source: str | Sequence[str], target: str | Sequence[str], seed: Any) -> Case:
-        """Pictures, inverted here or before."""
-        found = self.inversion
-        if isinstance(found, Inversion):
-            found.check(self.backbone, self.steps)
-            if self.size is not None and self.backbone.latent_size(self.size) != found.size:
-                raise InputError(f"size: the inversion is of {found.size} latent cells; leave size= out")
-            if self.images is not None and len(self.images) != len(found.clean):
-                raise InputError(f"image: the inversion is of {len(found.clean)} pictures, got {len(self.images)}")
-        else:
-            assert self.images is not None
-            found = self._invert(self.told(source, len(self.images)), found, seed)
-        sources = self.told(source, len(found.clean))
-        return self._case(sources, prompts_of(target), seeds_of(seed, len(sources)), found, found.size)
+    def case(self, sources: Sequence[str], targets: Sequence[str], seeds: tuple[int, ...]) -> Case:
+        """What is worked on, without what leads back to it."""
+        if len(sources) == 1:  # one source, and whatever is to become of it
+            sources, seeds = list(sources) * len(targets), seeds * len(targets)
+        prompts = {SOURCE: tuple(sources), TARGET: tuple(prompts_for(targets, len(sources)))}
+        cells = self.cells
+        size = (cells[0] * self.backbone.shrink, cells[1] * self.backbone.shrink)
+        contexts = {stream: self.backbone.embed(texts, size) for stream, texts in prompts.items()}
+        return Case(self.backbone, prompts, contexts, self.steps, cells, seeds, None, size)
 
-    def drawn_case(self, source: str | Sequence[str], target: str | Sequence[str], seed: Any) -> Case:
-        """A source drawn along; for methods that need a trajectory it is drawn first and inverted."""
-        sources = prompts_of(source)
-        seeds, cells = seeds_of(seed, len(sources)), self.backbone.latent_size(self.size)
-        found = None
-        if any(part.source == "trajectory" for part in self.parts):
-            rows = rows_for(
-                self.backbone, sources, self.guidance, negative=self.negative, size=self.size, stream=SOURCE
-            )
-            begun, rule = {SOURCE: _noise(self.backbone, seeds, cells)}, Ddim(self.backbone.levels, self.steps)
-            drawn = run_steps(self.backbone, rule, begun, rows, self.guidance, {SOURCE: ()}, run=self.run)[SOURCE]
-            told = self.told(sources, len(sources))
-            found = invert(self.backbone, prompts=told, latents=drawn, steps=self.steps, reach=self.reach, run=self.run)
-        return self._case(sources, prompts_of(target), seeds, found, cells)
+    def way_back(self, case: Case, count: int) -> Inversion | None:
+        """The inversion of the `count` sources of a case, passed or found here; None where they are drawn along.
+        Methods that need a trajectory have drawn ones drawn first and inverted.
+        """
+        if isinstance(self.inversion, Inversion):
+            return _repeated(self.inversion.to(self.backbone.device), len(case))
+        if self.images is None and not any(part.source == "trajectory" for part in self.parts):
+            return None
+        _check_before(self, case)
+        sources, seeds = case.prompts[SOURCE][:count], case.seeds[:count]
+        texts = self._told(sources, count)
+        found = self._invert(texts, seeds) if self.images is not None else self._invert_drawn(sources, texts, seeds)
+        return _repeated(found, len(case))
 
-    def _invert(self, texts: Sequence[str], how: str | None, seed: Any) -> Inversion:
-        how = how or ("negative_prompt" if any(texts) and self.guidance.weight != 1 else "ddim")
+    def _invert(self, texts: Sequence[str], seeds: Sequence[int]) -> Inversion:
+        assert not isinstance(self.inversion, Inversion)
+        # a negative prompt is read only where the inversion has no states in its place
+        worded = any(texts) and self.guidance.weight != 1 and not self.negative
+        how = self.inversion or ("negative_prompt" if worded else "ddim")
         settings: dict[str, Any] = {"guidance": self.guidance.weight}
         if how in ("ddim", "fixed_point"):
             settings = {"reach": self.reach}
         elif how in ("edit_friendly", "auto"):
-            settings["seed"] = seed
+            settings["seed"] = seeds
         return invert(
             self.backbone, self.images, texts, method=how, steps=self.steps, size=self.size, run=self.run, **settings
         )
 
-    def _case(
-        self,
-        sources: Sequence[str],
-        targets: Sequence[str],
-        seeds: tuple[int, ...],
-        found: Inversion | None,
-        cells: Grid,
-    ) -> Case:
-        if len(sources) == 1:  # one source, and whatever is to become of it
-            found = found and _repeated(found, len(targets))
-            sources, seeds = list(sources) * len(targets), seeds * len(targets)
-        prompts = {SOURCE: tuple(sources), TARGET: tuple(prompts_for(targets, len(sources)))}
-        size = (cells[0] * self.backbone.shrink, cells[1] * self.backbone.shrink)
-        contexts = {stream: self.backbone.embed(texts, size) for stream, texts in prompts.items()}
-        return Case(self.backbone, prompts, contexts, self.steps, cells, seeds, found, size)
+    def _invert_drawn(self, sources: Sequence[str], texts: Sequence[str], seeds: Sequence[int]) -> Inversion:
+        rows = rows_for(self.backbone, sources, self.guidance, negative=self.negative, size=self.size, stream=SOURCE)
+        begun, rule = {SOURCE: _noise(self.backbone, seeds, self.cells)}, Ddim(self.backbone.levels, self.steps)
+        drawn = run_steps(self.backbone, rule, begun, rows, self.guidance, {SOURCE: ()}, run=self.run)[SOURCE]
+        return invert(self.backbone, prompts=texts, latents=drawn, steps=self.steps, reach=self.reach, run=self.run)
 
 
 def _guidance(
@@ -322,7 +368,8 @@ def _repeated(found: Inversion, count: int) -> Inversion:
         for name, value in (("trajectory", found.trajectory), ("nulls", found.nulls), ("noises", found.noises))
     }
     facts: dict[str, Any] = {name: getattr(found, name) * count for name in ("prompts", "psnr", "floor")}
-    facts["pooled"] = None if found.pooled is None else found.pooled.expand(count, -1)
+    for name, value in (("pooled", found.pooled), ("placed", found.placed)):
+        facts[name] = None if value is None else value.expand(count, *value.shape[1:])
     return replace(found, **wide, **facts)
 
 
@@ -345,22 +392,35 @@ def _rows(asked: _Asked, case: Case, controls: Mapping[str, Control]) -> list[Ro
     if case.inversion is not None:
         wanted: list[str] = []
         if any(control.looks > 0 for control in controls.values()):
-            halves = any(part.halves for part in asked.parts) and any(case.prompts[SOURCE])
+            halves = any(part.halves for part in asked.parts) and _halves_differ(asked, case)
             wanted = ["uncond", "cond"] if halves else ["cond"]
         own = [row for row in own if row.role in wanted]
         if wanted and not any(row.role == "cond" for row in own):
             own.append(case.row(SOURCE, "cond", case.prompts[SOURCE]))
-    return [*own, *_read(of[TARGET], controls), *(row for control in controls.values() for row in control.rows)]
+    target = _read(of[TARGET], controls, asked.parts)
+    return [*own, *target, *(row for control in controls.values() for row in control.rows)]
 
 
-def _read(rows: Sequence[Row], controls: Mapping[str, Control]) -> list[Row]:
+def _halves_differ(asked: _Asked, case: Case) -> bool:
+    """Is the source's row without a prompt another than that with it?"""
+    nulls = case.inversion is not None and case.inversion.nulls is not None
+    return any(case.prompts[SOURCE]) or bool(asked.negative) or asked.backbone.empty_is_zero or nulls
+
+
+def _read(rows: Sequence[Row], controls: Mapping[str, Control], parts: Sequence[Part]) -> list[Row]:
     """The target's rows, its prompt read as the one method says that changes it."""
     changing = {name: control.reading for name, control in controls.items() if control.reading}
     if len(changing) > 1:
         raise InputError(f"{' and '.join(changing)} both change what is read of the prompt; use one of them")
     found = list(rows)
-    for reading in changing.values():
-        found = [replace(row, context=reading(row.context)) if row.role == "cond" else row for row in found]
+    for name, reading in changing.items():
+        found = [replace(row, context=reading(row.context)) if row.role == "cond" else row for row in rows]
+        others = [part.name for part in parts if part.source == "words" and part.name != name]
+        if others and any(one.context.tokens != own.context.tokens for one, own in zip(found, rows, strict=True)):
+            raise InputError(
+                f"{' and '.join(others)} would look for the target's words where {name} has the source's stand; leave "
+                "one of them out, or name one prompt for both"
+            )
     return found
 
 
@@ -373,7 +433,7 @@ def _run(
         rule, first = Ddim(backbone.levels, case.steps), 0
         start = _noise(backbone, case.seeds, case.latent)
     else:
-        rule, first = found.stepper(backbone.levels), max(found.first, case.steps - step_at(asked.reach, case.steps))
+        rule, first = found.stepper(backbone.levels), max(found.first, asked.first)
         start = found.at(first)
     streams = dict.fromkeys(row.stream for row in rows)
     more = tuple(term for control in controls.values() for term in control.terms)
@@ -434,6 +494,14 @@ def _check_names(parts: Sequence[Part]) -> None:
     names = [part.name for part in parts]
     if not names or len(set(names)) != len(names):
         raise InputError(f"parts: expected one or more methods, each once; got {', '.join(names) or 'none'}")
+
+
+def _check_before(asked: _Asked, case: Case) -> None:
+    """Refuse before an inversion, which takes long, what would be refused after it. Methods that need its trajectory
+    are not asked.
+    """
+    controls = {part.name: part.control(case) for part in asked.parts if part.source != "trajectory"}
+    _check_conflicts(case, controls, _rows(asked, case, controls))
 
 
 def _check_conflicts(case: Case, controls: Mapping[str, Control], rows: Sequence[Row]) -> None:
@@ -506,5 +574,7 @@ def _inversion_facts(found: Inversion | None, passed: bool) -> dict[str, Any] | 
     """How pictures were inverted; `passed`: somewhere else."""
     if found is None:
         return None
-    facts = {name: list(getattr(found, name)) for name in ("psnr", "floor")}
+    facts = {  # of latents the floor is endless, which a recipe cannot say
+        name: [value if math.isfinite(value) else None for value in getattr(found, name)] for name in ("psnr", "floor")
+    }
     return {"method": found.method, "guidance": found.guidance, "passed": passed, **facts}

@@ -103,6 +103,8 @@ def part(config: MasaCtrlConfig, masks: Masks | None = None) -> Part:
     check_shares(config, "start")
     if bool(config.source_words) != bool(config.target_words):
         raise InputError("mask-aware needs both: name source_words and target_words, or neither")
+    if masks is not None and (len(masks) != 2 or any(mask is None for mask in masks)):
+        raise InputError("masks: expected two, of the source and of the target; give both, or leave masks out")
     if masks is not None and config.source_words:
         raise InputError("masks are given; leave source_words and target_words out")
     words = "words" if config.source_words else "looks"

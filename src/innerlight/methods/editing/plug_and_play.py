@@ -104,26 +104,31 @@ def _control(case: Case, config: PlugAndPlayConfig) -> Control:
 
 
 def _feature_write(case: Case, role: str, config: PlugAndPlayConfig) -> Write:
-    """The second residual branch of the decoder's first stage with attention."""
-    stride = max(site.stride for site in _decoder_self(case))
+    """The decoder's feature: the source's."""
     return Write(
-        f"up.s{stride}.1.residual", "features", lambda view: view[f"{SOURCE}.cond"], rows=f"{TARGET}.{role}",
+        _feature(case).name, "features", lambda view: view[f"{SOURCE}.cond"], rows=f"{TARGET}.{role}",
         when=until(config.features), name="the source's feature",
     )  # fmt: skip
 
 
 def _self_write(case: Case, role: str, config: PlugAndPlayConfig) -> Write:
-    """Self maps of the decoder, but for its first: the source's queries and keys."""
+    """Self maps of the decoder behind that, so not of its first block: the source's queries and keys."""
 
     def change(view: View) -> Heads:
         source = view[f"{SOURCE}.cond"]
         return Heads(source.q, source.k, view.own.v, view.own.bias, view.own.scale)
 
-    sites = [site.name for site in _decoder_self(case)[1:]]
+    sites = [site.name for site in _decoder_self(case) if site.order > _feature(case).order]
     return Write(
         sites, "heads", change, rows=f"{TARGET}.{role}", when=until(config.self_maps),
         name="cells look where the source's do",
     )  # fmt: skip
+
+
+def _feature(case: Case) -> Site:
+    """The second residual branch of the decoder's first stage with attention."""
+    stride = max(site.stride for site in _decoder_self(case))
+    return case.backbone.sites[f"up.s{stride}.1.residual"]
 
 
 def _decoder_self(case: Case) -> list[Site]:

@@ -179,7 +179,8 @@ def _changed(
     for name, share in config.mix.items():
         weight[chosen(tokens, [name], end)] = share
     states = blended(states, others, weight)
-    states = swapped(states, empty, chosen(tokens, config.without))
+    end = end if weight.any() else tokens.end  # of what stands there now
+    states = swapped(states, empty, chosen(tokens, config.without, end))
     for name, factor in config.fade.items():
-        states = faded(states, empty, chosen(tokens, [name]), factor)
+        states = faded(states, empty, chosen(tokens, [name], end), factor)
     return moved(states, config.component, config.strength)

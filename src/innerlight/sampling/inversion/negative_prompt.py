@@ -9,6 +9,7 @@ from innerlight.sampling.inversion.value import Inversion
 
 def negative_prompt(task: Task, guidance: float, refinements: int = 0) -> Inversion:
     """With it guidance of any weight is the conditional estimate, which plain inversion leads back by."""
-    nulls = task.context.states.expand(task.steps, *task.context.states.shape)  # (steps, n, tokens, width)
+    own = task.context
+    nulls = own.states.expand(task.steps, *own.states.shape)  # (steps, n, tokens, width)
     pivot = pivot_of(task, refinements)
-    return task.inversion("negative_prompt", guidance, pivot, nulls=nulls, pooled=task.context.pooled)
+    return task.inversion("negative_prompt", guidance, pivot, nulls=nulls, pooled=own.pooled, placed=own.placed)

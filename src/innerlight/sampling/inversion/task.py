@@ -93,6 +93,7 @@ class Task:
         nulls: Tensor | None = None,
         noises: Tensor | None = None,
         pooled: Tensor | None = None,
+        placed: Tensor | None = None,
     ) -> Inversion:
         """What a method found, and what sampling from it gives."""
         found = Inversion(
@@ -108,6 +109,7 @@ class Task:
             nulls=nulls,
             noises=noises,
             pooled=pooled,
+            placed=placed,
         )
         again = reconstruct(self.backbone, found, run=Run(progress=False, cancel=self.run.cancel))
         return replace(found, psnr=self.psnr(again))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -25,7 +26,7 @@ from innerlight.types import InputError, NotFoundError
 
 FORMAT, OLDER = "innerlight inversion 2", ("innerlight inversion 1",)
 FACTS = ("prompts", "timesteps", "guidance", "method", "model", "psnr", "floor", "first")
-TENSORS = ("trajectory", "nulls", "noises", "pooled")
+TENSORS = ("trajectory", "nulls", "noises", "pooled", "placed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,7 @@ class Inversion:
     nulls: Tensor | None = None  # (steps - first, n, tokens, width): states of "no prompt" at each step
     noises: Tensor | None = None  # (steps - first, n, c, h, w): what each step of eta 1 adds
     pooled: Tensor | None = None  # (n, width): SDXL's pooled state of "no prompt", where it is not the model's own
+    placed: Tensor | None = None  # (n, places, tokens, width): as nulls, but for each text attention
 
     @property
     def steps(self) -> int:
@@ -90,6 +92,12 @@ class Inversion:
         if self.steps != steps:
             raise InputError(f"this inversion has {self.steps} steps, not {steps}; use as many, or invert again")
 
+    def to(self, device: torch.device | str) -> Inversion:
+        """The same on a device; what was loaded is on the CPU."""
+        tensors = {name: getattr(self, name) for name in TENSORS}
+        there: dict[str, Any] = {name: tensor.to(device) for name, tensor in tensors.items() if tensor is not None}
+        return replace(self, **there)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Keep it in one safetensors file."""
         facts = {name: getattr(self, name) for name in FACTS}
@@ -131,7 +139,7 @@ def with_nulls(inversion: Inversion, stream: str = ONLY) -> Listener:
             raise InputError(f"step: this inversion begins at step {inversion.first}, got step {step.index}")
         states = inversion.nulls[index]
         step.rows = [
-            replace(row, context=_null(row.context, states, inversion.pooled))
+            replace(row, context=_null(row.context, states, inversion))
             if (row.stream, row.role) == (stream, "uncond")
             else row
             for row in step.rows
@@ -145,12 +153,13 @@ def reconstruct(
 ) -> Tensor:
     """The latents (n, c, h, w) that sampling gives under the inversion's prompts, and its guidance or another."""
     inversion.check(backbone, inversion.steps)
+    inversion = inversion.to(backbone.device)
     terms = Guidance(inversion.guidance if guidance is None else guidance)
     rows, columns = (side * backbone.shrink for side in inversion.size)
     return run_steps(
         backbone,
         inversion.stepper(backbone.levels),
-        {ONLY: inversion.latents.to(backbone.device)},
+        {ONLY: inversion.latents},
         rows_for(backbone, inversion.prompts, terms, size=(rows, columns)),
         terms,
         {ONLY: ()},
@@ -160,10 +169,12 @@ def reconstruct(
     )[ONLY]
 
 
-def _null(context: Context, states: Tensor, pooled: Tensor | None) -> Context:
+def _null(context: Context, states: Tensor, found: Inversion) -> Context:
     device = context.states.device
     changed = context.with_states(states.to(device))
-    return changed if pooled is None else replace(changed, pooled=pooled.to(device))
+    if found.pooled is not None:
+        changed = changed.with_pooled(found.pooled.to(device))
+    return changed if found.placed is None else changed.with_placed(found.placed.to(device))
 
 
 def _check_format(path: str | os.PathLike[str], named: str | None) -> None:
@@ -203,6 +214,8 @@ def _wrong(found: Inversion) -> str | None:
         return f"noises {tuple(found.noises.shape)}"
     if found.pooled is not None and (found.pooled.ndim != 2 or len(found.pooled) != images):
         return f"pooled {tuple(found.pooled.shape)}"
+    if found.placed is not None and (found.placed.ndim != 4 or len(found.placed) != images):
+        return f"placed {tuple(found.placed.shape)}"
     if not len(found.psnr) == len(found.floor) == images:
         return f"{len(found.psnr)} and {len(found.floor)} scores"
     return None
