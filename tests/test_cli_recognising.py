@@ -114,6 +114,7 @@ def gone_through(pictures: list[Path], worked_on: list[str]) -> list[dict[str, A
             raise InputError(f"{path} is broken")
         place = Path("out") / f"{name}.png"
         place.write_bytes(path.read_bytes())
+        place.with_suffix(".json").write_text("{}")
         return {"written": str(place)}
 
     return one_by_one(pictures_of(pictures), Path("out"), "copy", {}, work, [OVERLAY])
@@ -206,6 +207,65 @@ def test_results_are_not_written_over_the_pictures(cats: list[Path]):
     with pytest.raises(InputError, match=r"--output: .* would be written over out/cat.png"):
         gone_through([Path("out")], [])
     assert Path("out/cat.png").read_text() == "A"
+
+
+def test_json_of_others_is_not_written_over(cats: list[Path]):
+    Path("out").mkdir()
+    Path("out/cat-2.json").write_text("annotations")
+    seen: list[str] = []
+    with pytest.raises(InputError, match=r"--output: results of B/cat.png would be written over out/cat-2.json"):
+        gone_through(cats, seen)
+    assert seen == []
+    assert shown(gone_through(cats[:1], seen)) == ["A"]
+    assert Path("out/cat-2.json").read_text() == "annotations"
+
+
+def test_json_of_a_run_that_was_killed_is_gone_on_with(cats: list[Path], monkeypatch: pytest.MonkeyPatch):
+    plain, seen = Manifest.record, []
+
+    def record(manifest: Manifest, key: str, **result: Any) -> None:
+        if result:  # when its files are written, but not journalled
+            raise KeyboardInterrupt
+        plain(manifest, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Manifest, "record", record)
+        with pytest.raises(KeyboardInterrupt):
+            gone_through(cats, seen)
+    assert Path("out/cat.json").exists()
+    assert shown(gone_through(cats, seen)) == ["A", "B", "C"]
+    assert seen == ["A/cat.png", "A/cat.png", "B/cat.png", "C/cat.png"]
+
+
+def test_a_run_that_wrote_nothing_takes_other_settings(cats: list[Path]):
+    for point in ((1, 2), (3, 4)):
+        with pytest.raises(KeyboardInterrupt):
+            one_by_one(pictures_of(cats), Path("out"), "copy", {"point": point}, stop)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("segment", "cat.jpg"),
+        ("match", "cat.jpg", "cat.jpg", "--point", "9,9"),
+        ("maps", "a cat", "--image", "cat.jpg"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_annotations_beside_a_photograph_are_left(run: Run, model: str, words: tuple[str, ...]):
+    write_picture(render(sample(0), 64).picture, Path("cat.jpg"))
+    Path("cat.json").write_text("annotations")
+    code, _, err = run(*words, "-o", ".", "--model", model)
+    assert code == 2
+    assert "would be written over cat.json" in err
+    assert Path("cat.json").read_text() == "annotations"
+
+
+def test_a_threshold_of_maps_is_refused_before_they_are_drawn(run: Run, model: str):
+    code, _, err = run("maps", "a cat", "--threshold", "-1", "--model", model)
+    assert code == 2
+    assert "threshold: expected a share of a map's maximum" in err
+    assert not Path("maps").exists()
 
 
 def test_dots_do_not_make_results_one(run: Run, model: str, folder: Path):

@@ -30,6 +30,16 @@ def test_it_begins_at_given_centres():
     assert torch.allclose(centres.round(), starts, atol=1.0)
 
 
+def test_double_precision_is_asked_of_the_cpu_alone(monkeypatch: pytest.MonkeyPatch):
+    """MPS has none: numbers are brought over first."""
+    asked: list[str] = []
+    for name in ("cpu", "double"):
+        plain = getattr(torch.Tensor, name)
+        monkeypatch.setattr(torch.Tensor, name, lambda self, name=name, plain=plain: asked.append(name) or plain(self))
+    k_means(heaps(), heaps()[:3])
+    assert asked == ["cpu", "double"] * 2
+
+
 @pytest.mark.parametrize("clusters", [0, 31])
 def test_more_clusters_than_vectors_are_refused(clusters: int):
     with pytest.raises(InputError, match="1 to 30"):

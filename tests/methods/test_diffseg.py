@@ -96,6 +96,12 @@ def test_segments_are_named_by_the_words(small: Backbone, picture: np.ndarray):
     assert all(one["category"] in ("cat", "dog") for one in found.annotations())
 
 
+def test_a_string_is_one_name(small: Backbone, picture: np.ndarray):
+    found = diffseg(small, picture, DiffsegConfig(threshold=0.0003), names="cat", size=SIZE)
+    assert set(found.labels[0].names.values()) == {"cat"}
+    assert found.recipe["names"] == ["cat"]
+
+
 def test_many_segments_are_named(small: Backbone, picture: np.ndarray):
     latents = small.encode(picture, SIZE)
     labels = np.arange(64 * 96, dtype=np.uint16).reshape(64, 96) % 300
@@ -117,6 +123,8 @@ def test_the_models_own_threshold_is_taken(small: Backbone, picture: np.ndarray,
     assert np.array_equal(
         own.labels[0].labels, diffseg(small, picture, DiffsegConfig(threshold=0.0003), size=SIZE).labels[0].labels
     )
+    assert own.recipe["config"]["threshold"] == 0.0003
+    assert (own.recipe["size"], own.recipe["names"]) == ([64, 96], None)
 
 
 def test_what_cannot_be_is_refused(small: Backbone, picture: np.ndarray):

@@ -67,8 +67,19 @@ def test_the_prompt_and_the_timestep_count(
     own = dift(small, pictures[0], pictures[1], POINTS, QUICK)
     assert np.array_equal(own.scores, dift(small, pictures[0], pictures[1], POINTS, DiftConfig(101, draws=2)).scores)
     assert not np.array_equal(own.scores, plain.scores)
+    assert (own.recipe["config"]["timestep"], own.recipe["size"]) == (101, None)
+    assert dift(small, pictures[0], pictures[1], POINTS, QUICK, size=SIZE).recipe["size"] == [64, 96]
 
 
 def test_points_outside_are_refused(small: Backbone, pictures: list[np.ndarray]):
     with pytest.raises(InputError, match="outside its picture of 96 x 64"):
         dift(small, pictures[0], pictures[1], [(97, 3)], QUICK)
+
+
+@pytest.mark.parametrize("points", [[(1, 2), (3,)], [("a", "b")], [1, 2], []])
+def test_what_are_no_points_is_refused_before_a_pass(
+    small: Backbone, pictures: list[np.ndarray], counted: Callable[..., Any], points: Any
+):
+    with counted(small) as rows, pytest.raises(InputError, match=r"expected one or more \(x, y\), shape \(n, 2\)"):
+        dift(small, pictures[0], pictures[1], points, QUICK)
+    assert rows == []

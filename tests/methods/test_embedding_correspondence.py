@@ -20,7 +20,8 @@ from innerlight.methods.correspondence.embedding_correspondence import (
     point_sites,
     prompts_for_points,
 )
-from innerlight.types import InputError
+from innerlight.sampling import CancelToken, Run
+from innerlight.types import CancelledError, InputError
 from innerlight.world import render, sample
 
 SIZE = (64, 96)
@@ -87,7 +88,8 @@ def test_crops_keep_points_inside_where_they_can():
         assert (bottom - top, right - left) == (80, 80)
         assert top + 12 <= 30 <= bottom - 12
         assert left + 12 <= 50 <= right - 12
-    for points in ([[0.0, 1.0]], [[0.03, 0.5], [0.5, 0.5]]):  # as far inside as can be
+    # as far inside as can be
+    for points in ([[0.0, 1.0]], [[0.03, 0.5], [0.5, 0.5]], [[0.03, 0.5], [0.8, 0.5]], [[0.5, 0.99], [0.5, 0.2]]):
         for seed in range(20):
             top, left, bottom, right = module._crop_around(torch.tensor(points), (100, 100), config, generator(seed))
             assert (bottom - top, right - left) == (80, 80)
@@ -170,6 +172,29 @@ def test_passes_are_shared_by_points_and_end_early(
     assert last.order < max(site.order for site in small.sites.values() if site.kind == "text")
 
 
+def test_it_ends_within_a_crop_of_being_cancelled(
+    small: Backbone, pictures: list[np.ndarray], counted: Callable[..., Any]
+):
+    cancel = CancelToken()
+    with counted(small) as rows:
+        handle = small.unet.conv_in.register_forward_pre_hook(
+            lambda *given: cancel.cancel() if len(rows) == QUICK.steps + 1 else None
+        )
+        with handle, pytest.raises(CancelledError):
+            embedding_correspondence(
+                small, pictures[0], pictures[1], POINTS, QUICK, size=SIZE, run=Run(progress=False, cancel=cancel)
+            )
+    assert len(rows) == QUICK.steps + 1
+
+
+def test_the_recipe_says_the_models_own_rate(
+    small: Backbone, pictures: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(small, "calibration", {"embedding_correspondence_rate": 0.5})
+    recipe = embedding_correspondence(small, pictures[0], pictures[1], POINTS, QUICK, size=SIZE).recipe
+    assert (recipe["config"]["rate"], recipe["size"]) == (0.5, [64, 96])
+
+
 def test_as_released_takes_half_of_the_heads(small: Backbone, pictures: list[np.ndarray]):
     plain = embedding_correspondence(small, pictures[0], pictures[1], POINTS, QUICK, size=SIZE)
     released = embedding_correspondence(small, pictures[0], pictures[1], POINTS, replace(QUICK, compat=True), size=SIZE)
@@ -198,3 +223,6 @@ def test_what_cannot_be_is_refused(small: Backbone, pictures: list[np.ndarray]):
         embedding_correspondence(small, pictures[0], pictures[1])
     with pytest.raises(InputError, match="outside"):
         embedding_correspondence(small, pictures[0], pictures[1], [(200, 3)], QUICK)
+    for points in ([(1, 2), (3,)], [("a", "b")]):
+        with pytest.raises(InputError, match=r"points: expected one or more \(x, y\), shape \(n, 2\)"):
+            embedding_correspondence(small, pictures[0], pictures[1], points, QUICK)

@@ -14,9 +14,9 @@ from innerlight.backbones import Backbone
 from innerlight.files import read_picture
 from innerlight.methods.segmentation import emerdiff as module
 from innerlight.methods.segmentation.emerdiff import EmerdiffConfig, coarse_masks, differences, emerdiff, start_of
-from innerlight.sampling import invert, reconstruct
+from innerlight.sampling import CancelToken, Run, invert, reconstruct
 from innerlight.taps import Read, tapped
-from innerlight.types import InputError
+from innerlight.types import CancelledError, InputError
 from innerlight.world import render, sample
 
 SIZE = (64, 96)
@@ -63,7 +63,7 @@ def test_batched_and_looped_runs_agree(backbone: Backbone, picture: Any):
 def test_shared_attention_without_strength_is_the_plain_run(backbone: Backbone, picture: Any):
     inverted = invert(backbone, picture, "", method="edit_friendly", steps=4, guidance=1.0, skip=0.25, size=SIZE)
     masks = coarse_masks(backbone, picture, QUICK, size=SIZE)
-    moved = module._moved(backbone, inverted, masks, 0.0, QUICK, first=1)
+    moved = module._moved(backbone, inverted, masks, 0.0, QUICK, 1, Run(progress=False))
     plain = backbone.decode_values(reconstruct(backbone, inverted))
     assert torch.allclose(moved, plain.expand_as(moved), atol=1e-4)
 
@@ -77,7 +77,7 @@ def test_cells_outside_the_mask_are_left_as_they_are(small: Backbone, picture: A
     seen = []
     for offset in (0.0, 5.0):
         with tapped(small.sites, read) as tap:
-            module._moved(small, inverted, masks, offset, QUICK, first)
+            module._moved(small, inverted, masks, offset, QUICK, first, Run(progress=False))
         seen.append(next(iter(tap[read].values()))[0])  # (reference and masks, cells, channels)
     plain, moved = seen
     assert torch.equal(plain[0], moved[0])
@@ -99,10 +99,31 @@ def test_passes_are_the_steps_from_the_start(small: Backbone, picture: Any, coun
         emerdiff(small, picture, QUICK, size=SIZE)
     steps = 4 - start_of(small, QUICK)
     # one look, the inversion and its check, and three masks moved both ways, with the reference before them
-    assert rows == [1, *[1] * (2 * steps), *[7] * steps]
+    passes = [1, *[1] * (2 * steps), *[7] * steps]
+    assert rows == passes
+    with counted(small) as rows:
+        emerdiff(small, picture, replace(QUICK, inversion="ddim"), size=SIZE)
+    assert rows == passes
     with counted(small) as rows:
         emerdiff(small, picture, replace(QUICK, fast=True), size=SIZE)
     assert [own for own in rows if own != 1] == [7]
+
+
+def test_it_ends_within_a_step_of_being_cancelled(small: Backbone, picture: Any, counted: Callable[..., Any]):
+    """Also while features are moved, which takes longest."""
+    cancel = CancelToken()
+    handle = small.unet.conv_out.register_forward_pre_hook(
+        lambda module, args: cancel.cancel() if len(args[0]) > 1 else None
+    )
+    with handle, counted(small) as rows, pytest.raises(CancelledError):
+        emerdiff(small, picture, QUICK, size=SIZE, run=Run(progress=False, cancel=cancel))
+    assert [own for own in rows if own != 1] == [7]
+
+
+def test_the_recipe_says_the_models_own_strength(small: Backbone, picture: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(small, "calibration", {"emerdiff_strength": 3.5})
+    recipe = emerdiff(small, picture, replace(QUICK, strength=None, fast=True), size=SIZE).recipe
+    assert (recipe["config"]["strength"], recipe["size"]) == (3.5, [64, 96])
 
 
 def test_a_batch_of_shapes(small: Backbone, picture: Any):

@@ -266,6 +266,22 @@ def test_the_query_is_seen_at_the_size_of_the_index(small: Backbone, folder: Pat
     assert told["look"].shape == query["look"].shape
 
 
+def test_the_query_is_brought_to_the_index(
+    small: Backbone, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """From the device of a model, for which another precision stands in: patches meet neither of the two."""
+    index(small, folder, tmp_path)
+    before, _ = find(small, folder / "0.png", tmp_path, mask=MASK)
+    plain = indexing.query_of
+
+    def elsewhere(*given: Any) -> Any:
+        query, inside = plain(*given)
+        return {kind: vector.double() for kind, vector in query.items()}, inside
+
+    monkeypatch.setattr(indexing, "query_of", elsewhere)
+    assert np.array_equal(find(small, folder / "0.png", tmp_path, mask=MASK)[0].scores, before.scores)
+
+
 def test_the_threshold_is_the_models_own(
     small: Backbone, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

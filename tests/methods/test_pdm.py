@@ -92,6 +92,14 @@ def test_one_pass_a_picture(small: Backbone, pictures: list[np.ndarray], mask: n
     assert rows == [1, 1, 1]
 
 
+def test_the_recipe_says_the_models_own_threshold(
+    small: Backbone, pictures: list[np.ndarray], mask: np.ndarray, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(small, "calibration", {"pdm_threshold": 0.55})
+    recipe = pdm(small, pictures[0], pictures[1:], mask=mask, size=SIZE).recipe
+    assert (recipe["config"]["threshold"], recipe["size"]) == (0.55, [64, 96])
+
+
 def test_what_cannot_be_is_refused(small: Backbone, pictures: list[np.ndarray], mask: np.ndarray):
     with pytest.raises(InputError, match="mask=, or the word="):
         pdm(small, pictures[0], pictures[1:])

@@ -96,6 +96,14 @@ def test_a_look_and_two_noises_a_picture(
     assert rows == [1, 2] * 3
 
 
+def test_the_recipe_says_the_models_own_threshold(
+    small: Backbone, pictures: list[np.ndarray], mask: np.ndarray, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(small, "calibration", {"pdm_voting_threshold": 0.55})
+    recipe = pdm_voting(small, pictures[0], pictures[1:], mask=mask, size=SIZE).recipe
+    assert (recipe["config"]["threshold"], recipe["size"]) == (0.55, [64, 96])
+
+
 def test_what_cannot_be_is_refused(small: Backbone, pictures: list[np.ndarray], mask: np.ndarray):
     with pytest.raises(InputError, match="needs the reference's mask"):
         pdm_voting(small, pictures[0], pictures[1:], word="cat")

@@ -31,6 +31,7 @@ def mapped(
     from innerlight.bench.claims import settings_of
     from innerlight.cli._recognising import one_by_one, pictures_of, place_of
     from innerlight.prompts import noun_phrases
+    from innerlight.sampling import Run
     from innerlight.sampling.generate import learned_of
 
     pictures = pictures_of(images)
@@ -39,7 +40,9 @@ def mapped(
     texts = dict(zip(pictures, prompts if len(prompts) > 1 else [*prompts] * len(pictures), strict=True))
 
     def work(name: str, path: Path) -> dict[str, Any]:
-        found = method.function(backbone, texts[place_of(path)], words, config, image=path, **given)
+        found = method.function(
+            backbone, texts[place_of(path)], words, config, image=path, run=Run(progress=False), **given
+        )
         written, facts = write_maps(found, 0, output / name)
         return {"written": written, "maps": facts}
 

@@ -6,7 +6,8 @@ import hashlib
 import itertools
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from innerlight.files import Manifest
     from innerlight.matching import Ranking
 
 Point = tuple[float, float]
@@ -25,10 +27,11 @@ OVERLAY = "-overlay"  # ends the name of a result beside that of the picture's n
 def pictures_of(given: Sequence[Path]) -> dict[str, Path]:
     """Pictures, and those of folders, each once, by where they lie."""
     from innerlight.files import list_pictures
+    from innerlight.files.reading import is_folder
 
     found: dict[str, Path] = {}
     for path in given:
-        for one in list_pictures(path) if path.is_dir() else [path]:
+        for one in list_pictures(path) if is_folder(path) else [path]:
             found.setdefault(place_of(one), one)
     return found
 
@@ -55,9 +58,9 @@ def one_by_one(
     endings: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """What `work` says of each picture, in their order; it is given a name for the results, and the picture. Names of
-    files are that name, or that name and one of `endings`. Each is journalled when it is done: after a stop the others
-    are gone on with, and so are pictures that have changed since. Pictures that cannot be worked on are named at the
-    end, when all others are done.
+    files are that name, or that name and one of `endings`, and NAME.json is one. Each is journalled when it is done:
+    after a stop the others are gone on with, and so are pictures that have changed since. Pictures that cannot be
+    worked on are named at the end, when all others are done.
     """
     from tqdm import tqdm
 
@@ -67,6 +70,7 @@ def one_by_one(
     with Manifest.open(output / "manifest.jsonl", task=task, settings=settings) as manifest:
         names = _names(pictures, manifest.results, endings)
         _refuse_overwriting(pictures, names, output, endings)
+        _refuse_others_json(pictures, names, output, manifest)
         waiting = tqdm(pictures.items(), desc=task, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
         for place, path in waiting:
             try:
@@ -74,7 +78,8 @@ def one_by_one(
                 if manifest.done(place) and manifest.result(place)["sha256"] != sha256:
                     manifest.forget(place)  # before its results are written over
                 if not manifest.done(place):
-                    made = dict(work(names[place], path))
+                    with _begun(manifest, names[place], output):
+                        made = dict(work(names[place], path))
                     manifest.record(place, sha256=sha256, name=names[place], made=made)
             except InnerlightError as error:
                 failed.append(str(error))
@@ -116,6 +121,32 @@ def _refuse_overwriting(
             raise InputError(
                 f"--output: results of {path} would be written over {pictures[written]}; name a folder without the "
                 "pictures"
+            )
+
+
+@contextmanager
+def _begun(manifest: Manifest, name: str, output: Path) -> Iterator[None]:
+    """The journal names JSON before it is written, so that after a stop it is known as ours; if none was, no more."""
+    if not manifest.done(name):
+        manifest.record(name)
+    try:
+        yield
+    except BaseException:
+        if not (output / f"{name}.json").exists():
+            manifest.forget(name)
+        raise
+
+
+def _refuse_others_json(
+    pictures: Mapping[str, Path], names: Mapping[str, str], output: Path, manifest: Manifest
+) -> None:
+    """Raise if results would be written over JSON that the journal does not name, such as annotations of a picture."""
+    for place, path in pictures.items():
+        written = output / f"{names[place]}.json"
+        if not manifest.done(place) and not manifest.done(names[place]) and written.exists():
+            raise InputError(
+                f"--output: results of {path} would be written over {written}, which no run into this "
+                "folder wrote; name another folder, or move it away"
             )
 
 

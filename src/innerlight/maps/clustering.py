@@ -23,11 +23,11 @@ def k_means(vectors: Tensor, clusters: int | Tensor, seed: int = 0) -> tuple[Ten
     count = len(clusters) if isinstance(clusters, Tensor) else clusters
     if not 1 <= count <= len(vectors):
         raise InputError(f"clusters: expected 1 to {len(vectors)}, as many as there are vectors, got {count}")
-    start: Any = clusters.double().cpu().numpy() if isinstance(clusters, Tensor) else "k-means++"
+    start: Any = clusters.cpu().double().numpy() if isinstance(clusters, Tensor) else "k-means++"
     tries: Any = 1 if isinstance(clusters, Tensor) else TRIES
     with threadpool_limits(torch.get_num_threads()):
         found: Any = KMeans(count, init=start, n_init=tries, random_state=seed % 2**32).fit(
-            vectors.double().cpu().numpy()
+            vectors.cpu().double().numpy()
         )
     labels = torch.from_numpy(found.labels_.astype(np.int64)).to(vectors.device)
     return labels, torch.from_numpy(found.cluster_centers_).to(vectors)

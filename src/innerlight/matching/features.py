@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from innerlight.maps import resize
@@ -58,6 +60,15 @@ class Features:
         for part in self.values.split(max(1, NUMBERS // (self.image_size[0] * self.image_size[1]))):
             total += resize(part, self.image_size).square().sum(0)
         return total.sqrt()
+
+
+def points_of(points: ArrayLike, image_size: tuple[int, int]) -> Tensor:
+    """Points as a tensor (n, 2), if they are that and lie in the picture."""
+    try:
+        given = torch.as_tensor(np.asarray(points, dtype=np.float32))
+    except (TypeError, ValueError) as error:  # rows of different lengths, or no numbers
+        raise InputError(f"points: expected one or more (x, y), shape (n, 2), got {points!r:.60}") from error
+    return checked_points(given, image_size)
 
 
 def checked_points(points: Tensor, image_size: tuple[int, int]) -> Tensor:

@@ -165,7 +165,8 @@ def find(
             "open that model, or index again"
         )
     own, folder = read_picture(reference), Path(str(opened.settings["folder"]))
-    query, inside = query_of(backbone, own, opened.settings, mask, word)
+    asked, inside = query_of(backbone, own, opened.settings, mask, word)
+    query = opened.check(asked)  # from the model's device to the index's
     left_out = dict.fromkeys(opened.lost, f"its file in {store} cannot be read; index again")
     names, maps, scores = [], [], []
     with (run or Run()).bar("find", min(RERANKED, len(opened.keys))) as advance:

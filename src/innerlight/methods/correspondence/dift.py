@@ -17,6 +17,7 @@ from innerlight.embedded.recognition import ALPHA, CLOSE, Pair, own_or_twin, pai
 from innerlight.embedded.rivals import patches
 from innerlight.files import Source, read_pictures
 from innerlight.matching import Features, Finder, Matches, joined, mutual, nearest
+from innerlight.matching.features import points_of
 from innerlight.methods._registry import Claim, method
 from innerlight.sampling import Run, noisy_features
 from innerlight.types import InputError
@@ -127,11 +128,12 @@ def finder(
 ) -> Finder:
     """What matches one target after another, with the source's features extracted once."""
     (shown,) = read_pictures(source)
+    given = None if points is None else points_of(points, (shown.height, shown.width))
     own = features(backbone, shown, config, prompt=prompt, size=size, seed=seed)
-    given = None if points is None else torch.as_tensor(np.asarray(points, dtype=np.float32))
     recipe = {
-        "model": backbone.name, "model_hash": backbone.hash, "seed": seed, "method": "dift", "prompt": prompt,
-        "config": asdict(config),
+        "model": backbone.name, "model_hash": backbone.hash, "seed": seed,
+        "size": list(map(int, size)) if size else None, "method": "dift", "prompt": prompt,
+        "config": asdict(config) | {"timestep": timestep_of(backbone, config)},
     }  # fmt: skip
 
     def look(target: Source) -> Matches:
@@ -150,7 +152,12 @@ def features(
     backbone: Backbone, image: Image.Image, config: DiftConfig, *, prompt: str = "", size: Size | None = None, seed: int
 ) -> Features:
     """What is compared: one decoder feature, averaged over noises."""
-    t = config.timestep
-    if t is None:
-        t = int(backbone.calibration.get("dift_timestep", TIMESTEP))
+    t = timestep_of(backbone, config)
     return noisy_features(backbone, image, t, config.site, draws=config.draws, prompt=prompt, size=size, seed=seed)
+
+
+def timestep_of(backbone: Backbone, config: DiftConfig) -> int:
+    """How noisy: as set, or as the model's calibration says, or the authors'."""
+    if config.timestep is not None:
+        return config.timestep
+    return int(backbone.calibration.get("dift_timestep", TIMESTEP))

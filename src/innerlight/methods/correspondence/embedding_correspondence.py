@@ -15,7 +15,8 @@ from innerlight.backbones import Backbone, Context, Size
 from innerlight.embedded.recognition import ALPHA, CLOSE, Pair, own_or_twin, pair
 from innerlight.files import Source, read_pictures
 from innerlight.maps import resize
-from innerlight.matching import Finder, Matches, checked_points, joined
+from innerlight.matching import Finder, Matches, joined
+from innerlight.matching.features import points_of
 from innerlight.methods._registry import Claim, get, method
 from innerlight.sampling import Run
 from innerlight.taps import Columns, Moment, Read, Rows, tapped
@@ -148,18 +149,19 @@ def finder(
     (shown,) = read_pictures(source)
     if points is None:
         raise InputError("points: this method optimises a prompt for each; name some, as [(x, y), ...]")
-    xy = checked_points(torch.as_tensor(np.asarray(points, dtype=np.float32)), (shown.height, shown.width))
-    with (run or Run()).bar("prompts for points", config.steps) as advance:
+    xy, told = points_of(points, (shown.height, shown.width)), run or Run()
+    with told.bar("prompts for points", config.steps) as advance:
         shares, generator = xy / torch.tensor([shown.width, shown.height]), torch.Generator().manual_seed(seed)
         states = prompts_for_points(backbone, shown, shares, config, generator, size, advance)
     recipe = {
-        "model": backbone.name, "model_hash": backbone.hash, "seed": seed, "method": "embedding_correspondence",
-        "prompt": prompt, "config": asdict(config),
+        "model": backbone.name, "model_hash": backbone.hash, "seed": seed,
+        "size": list(map(int, size)) if size else None, "method": "embedding_correspondence", "prompt": prompt,
+        "config": asdict(config) | {"rate": rate_of(backbone, config)},
     }  # fmt: skip
 
     def look(target: Source) -> Matches:
         (picture,) = read_pictures(target)
-        maps = locate(backbone, picture, states, config, torch.Generator().manual_seed(seed + 1), size)
+        maps = locate(backbone, picture, states, config, torch.Generator().manual_seed(seed + 1), size, told)
         peaks, places = maps.flatten(1).max(1)
         rows, columns = maps.shape[-2:]
         x, y = (places % columns + 0.5) / columns, (places // columns + 0.5) / rows
@@ -188,10 +190,7 @@ def prompts_for_points(
     shape = (len(points) * config.restarts, *plain.states.shape[1:])
     states = torch.randn(shape, generator=generator).to(backbone.device).requires_grad_()
     owners = points.repeat_interleave(config.restarts, 0)
-    rate = config.rate
-    if rate is None:
-        rate = float(backbone.calibration.get("embedding_correspondence_rate", RATE))
-    optimiser = torch.optim.Adam([states], lr=rate)
+    optimiser = torch.optim.Adam([states], lr=rate_of(backbone, config))
     for _ in range(config.steps):
         box = _crop_around(points, (pixels.shape[0], pixels.shape[1]), config, generator)
         noisy = _noisy(backbone, pixels, box, config.timestep, config, generator)
@@ -208,6 +207,13 @@ def prompts_for_points(
     return states.detach().unflatten(0, (len(points), config.restarts))
 
 
+def rate_of(backbone: Backbone, config: EmbeddingCorrespondenceConfig) -> float:
+    """Of optimisation: as set, or as the model's calibration says, or the released code's."""
+    if config.rate is not None:
+        return config.rate
+    return float(backbone.calibration.get("embedding_correspondence_rate", RATE))
+
+
 def locate(
     backbone: Backbone,
     image: Source,
@@ -215,6 +221,7 @@ def locate(
     config: EmbeddingCorrespondenceConfig,
     generator: torch.Generator,
     size: Size | None = None,
+    run: Run | None = None,
 ) -> Tensor:
     """(n, rows, columns) of the size that is worked at: where the prompts (n, restarts, tokens, width) light up, mean
     over crops, of which each part of the picture may be in several, over restarts and layers.
@@ -223,12 +230,13 @@ def locate(
     rows, columns = pixels.shape[:2]
     plain = backbone.embed("", (rows, columns))
     flat = states.flatten(0, 1)
-    noise = RELEASED_TARGET if config.compat else config.target_timestep
+    noise, cancel = RELEASED_TARGET if config.compat else config.target_timestep, (run or Run()).cancel
     layers = len(point_sites(backbone)) if config.compat else 1  # elsewhere their mean alone is kept
     total = torch.zeros(layers, len(flat), rows, columns, device=backbone.device)
     count = torch.zeros(rows, columns, device=backbone.device)
     with torch.no_grad():
         for box in _boxes((rows, columns), config, generator):
+            cancel.check()
             noisy = _noisy(backbone, pixels, box, noise, config, generator)
             top, left, bottom, right = box
             parts = []
@@ -301,6 +309,8 @@ def _crop_around(
         length = round(config.crop * side)
         low = float((along * side).max()) - (1 - config.margin) * length
         high = float((along * side).min()) - config.margin * length
+        if low > high:  # they are too far apart: the crop whose middle is midway between the outermost
+            low = high = round((low + high) / 2)
         low, high = (min(max(0, end), side - length) for end in (int(np.ceil(low)), int(np.floor(high))))
         low, high = min(low, high), max(low, high)
         first = int(torch.randint(low, high + 1, (), generator=generator))

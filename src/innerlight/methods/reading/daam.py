@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from innerlight.maps import WordMap, centred_gaussian, resize, share
 from innerlight.methods._registry import Claim, method
 from innerlight.metrics import iou
 from innerlight.prompts import Tokens, noun_phrases, tokens_of_word
-from innerlight.sampling import Run, draw, generate, generators_of
+from innerlight.sampling import Run, draw, generate, generators_of, seeds_of
 from innerlight.sampling.generate import prompts_of
 from innerlight.taps import HeadMean, Moment, Read, Rows, main_passes, tapped
 from innerlight.types import InputError
@@ -33,7 +34,7 @@ class DaamConfig:
     coarsest: int = 4  # stride; the released code leaves out the level at an eighth of the latent
     steps: int | None = None
     guidance: float | None = None
-    across_words: bool = False  # divide each map by the sum over words
+    across_words: bool = False  # divide each map by the sum over all words of the prompt
     levels: tuple[float, ...] = (0.1, 0.15, 0.2, 0.25, 0.3)  # of a given picture: how far it is noised
 
 
@@ -98,7 +99,7 @@ CLAIM = Claim(
 def daam(
     backbone: Backbone,
     prompts: str | Sequence[str],
-    words: Sequence[str] | None = None,
+    words: str | Sequence[str] | None = None,
     config: DaamConfig = DaamConfig(),
     *,
     image: Source | Iterable[Source] | None = None,
@@ -107,12 +108,12 @@ def daam(
     run: Run | None = None,
 ) -> WordMaps:
     """Maps of `words` (the nouns, if none are named) in pictures generated from `prompts`, or in given ones."""
-    if not all(0 <= level < 1 for level in config.levels) or not config.levels:
-        raise InputError(f"levels: expected shares of the noise from 0 to below 1, got {config.levels}")
+    _check(config)
     texts = prompts_of(prompts)
+    words = [words] if isinstance(words, str) else words
     read = _read(backbone, config)
+    _refuse_unsaid(backbone, texts, words)
     if image is None:
-        _refuse_unsaid(backbone, texts, words)
         with tapped(backbone.sites, read) as seen:
             made = generate(
                 backbone, texts, seed=seed, steps=config.steps, guidance=config.guidance, size=size, run=run
@@ -125,10 +126,14 @@ def daam(
         clean = backbone.encode(images, size)
         if len(clean) != len(texts):
             raise InputError(f"prompts: expected {len(clean)}, one for each picture, got {len(texts)}")
+        seeds = seeds_of(seed, len(clean))
         latent = (clean.shape[-2], clean.shape[-1])
         context = backbone.embed(texts, (latent[0] * backbone.shrink, latent[1] * backbone.shrink))
-        sums, counts = _over_levels(backbone, clean, context, read, config.levels, seed)
-        recipe = {"model": backbone.name, "model_hash": backbone.hash}
+        sums, counts = _over_levels(backbone, clean, context, read, config.levels, seeds, run or Run())
+        recipe = {
+            "model": backbone.name, "model_hash": backbone.hash, "prompts": texts, "seeds": list(seeds),
+            "size": list(map(int, size)) if size else None,
+        }  # fmt: skip
     mean = _mean(sums, sum(counts.values()), latent)
     maps = [
         _word_maps(mean[number], context.tokens[number][0], picture, text, words, config)
@@ -138,29 +143,43 @@ def daam(
     return WordMaps(images, maps, config.threshold, {**recipe, "method": "daam", "config": settings})
 
 
+def _check(config: DaamConfig) -> None:
+    if not all(0 <= level < 1 for level in config.levels) or not config.levels:
+        raise InputError(f"levels: expected shares of the noise from 0 to below 1, got {config.levels}")
+    if not 0 <= config.threshold < inf:
+        raise InputError(f"threshold: expected a share of a map's maximum from 0 on, got {config.threshold!r}")
+
+
 def _refuse_unsaid(backbone: Backbone, texts: Sequence[str], words: Sequence[str] | None) -> None:
-    """Raise for words that a prompt does not have, before anything is drawn."""
+    """Raise for words that a prompt does not have, before anything is drawn or looked at."""
     for text in texts:
         for word in _asked(text, words):
             tokens_of_word(backbone.texts[0].cut(text), word)
 
 
 def _over_levels(
-    backbone: Backbone, clean: Tensor, context: Context, read: Read, levels: Sequence[float], seed: int
+    backbone: Backbone,
+    clean: Tensor,
+    context: Context,
+    read: Read,
+    levels: Sequence[float],
+    seeds: Sequence[int],
+    run: Run,
 ) -> tuple[dict[Any, Tensor], dict[Any, int]]:
     """The same sums of a given picture: one pass without guidance at each noise level."""
-    noise = draw(generators_of([seed + k for k in range(len(clean))]), clean.shape[1:], clean)
+    noise = draw(generators_of(seeds), clean.shape[1:], clean)
     times = [int(level * len(backbone.levels)) for level in levels]
-    with torch.no_grad(), tapped(backbone.sites, read) as seen:
+    with run.bar("daam", len(times)) as advance, torch.no_grad(), tapped(backbone.sites, read) as seen:
         for step, t in enumerate(times):
             noisy = backbone.levels.noisy(clean, noise, torch.tensor([t], device=clean.device))
             backbone.denoise(noisy, t, context, Moment(step, len(times), t, rows=Rows(("cond",), len(clean))))
+            advance()
     return dict(seen[read]), seen.counts(read)
 
 
 def _mean(sums: Mapping[Any, Tensor], count: int, latent: Size) -> Tensor:
-    """(images, tokens, rows, columns): each level's sum at the latent's grid, clamped, averaged over levels, layers
-    and steps.
+    """(images, tokens, rows, columns): each level's sum at the latent's grid, averaged over levels, layers and steps,
+    then clamped.
     """
     # interpolation is linear, so each level is resized once
     total = sum(resize(values.mT.unflatten(-1, grid), latent, how="bicubic") for grid, values in sums.items())
@@ -173,8 +192,9 @@ def _word_maps(
 ) -> dict[str, WordMap]:
     """The maps of words in one picture, whose size they have."""
     asked = _asked(text, words)
+    if config.across_words:
+        mean = torch.cat([mean[:1], share(mean[1 : tokens.end])])  # of the words, between the marks of both ends
     maps = torch.stack([mean[list(tokens_of_word(tokens, word))].mean(0) for word in asked])
-    maps = share(maps) if config.across_words else maps
     size = (picture.height, picture.width)
     return {word: WordMap(word, one, size) for word, one in zip(asked, maps.cpu().numpy(), strict=True)}
 

@@ -66,16 +66,13 @@ def pdm(
     threshold = config.threshold
     if threshold is None:
         threshold = float(backbone.calibration.get("pdm_threshold", 0.7))
-    recipe = {"model": backbone.name, "model_hash": backbone.hash, "seed": seed, "method": "pdm", "word": word}
-    return Ranking(
-        own,
-        given,
-        pictures,
-        np.array([one.values.mean() for one in maps]),
-        maps,
-        threshold,
-        {**recipe, "config": asdict(config)},
-    )
+    recipe = {
+        "model": backbone.name, "model_hash": backbone.hash, "seed": seed,
+        "size": list(map(int, size)) if size else None, "method": "pdm", "word": word,
+        "config": asdict(config) | {"threshold": threshold},
+    }  # fmt: skip
+    scores = np.array([one.values.mean() for one in maps])
+    return Ranking(own, given, pictures, scores, maps, threshold, recipe)
 
 
 def similarity(reference: Appearance, inside: Tensor, target: Appearance, tokens: Tensor | None) -> Tensor:

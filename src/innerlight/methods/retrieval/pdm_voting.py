@@ -78,8 +78,12 @@ def pdm_voting(
     threshold = config.threshold
     if threshold is None:
         threshold = float(backbone.calibration.get("pdm_voting_threshold", 0.5))
-    recipe = {"model": backbone.name, "model_hash": backbone.hash, "seed": seed, "method": "pdm_voting", "word": word}
-    return Ranking(own, given, pictures, np.array(scores), maps, threshold, {**recipe, "config": asdict(config)})
+    recipe = {
+        "model": backbone.name, "model_hash": backbone.hash, "seed": seed,
+        "size": list(map(int, size)) if size else None, "method": "pdm_voting", "word": word,
+        "config": asdict(config) | {"threshold": threshold},
+    }  # fmt: skip
+    return Ranking(own, given, pictures, np.array(scores), maps, threshold, recipe)
 
 
 def votes(reference: Appearance, inside: Tensor, target: Appearance, share: float) -> Tensor:

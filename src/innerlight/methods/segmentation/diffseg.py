@@ -91,7 +91,7 @@ def diffseg(
     images: Source | Iterable[Source],
     config: DiffsegConfig = DiffsegConfig(),
     *,
-    names: Sequence[str] | None = None,
+    names: str | Sequence[str] | None = None,
     size: Size | None = None,
     seed: int = 0,
     run: Run | None = None,
@@ -101,15 +101,16 @@ def diffseg(
     Nothing is drawn at random but the start of k-means, which is at the proposals: `seed` changes nothing.
     """
     pictures = read_pictures(images)
+    names = [names] if isinstance(names, str) else names
+    threshold = config.threshold
+    if threshold is None:
+        threshold = float(backbone.calibration.get("diffseg_threshold", THRESHOLD))
     labels, scores = [], []
     with (run or Run()).bar("diffseg", len(pictures)) as advance:
         for picture in pictures:
             latents = backbone.encode(picture, size)
             latent = (latents.shape[-2], latents.shape[-1])
             rows = attention(backbone, latents, config)
-            threshold = config.threshold
-            if threshold is None:
-                threshold = float(backbone.calibration.get("diffseg_threshold", THRESHOLD))
             along = [max(1, side // 4) if config.anchors is None else config.anchors for side in latent]
             proposals = merge(rows, anchor_cells(latent, (along[0], along[1])), threshold, config.passes)
             proposals = k_means(rows, proposals)[1] if config.kmeans else proposals
@@ -118,8 +119,12 @@ def diffseg(
             labels.append(LabelMap(found, told))
             scores.append(sure)
             advance()
-    recipe = {"model": backbone.name, "model_hash": backbone.hash, "seed": seed, "method": "diffseg"}
-    return Segments(pictures, labels, scores, {**recipe, "config": asdict(config)})
+    recipe = {
+        "model": backbone.name, "model_hash": backbone.hash, "seed": seed,
+        "size": list(map(int, size)) if size else None, "method": "diffseg", "names": list(names) if names else None,
+        "config": asdict(config) | {"threshold": threshold},
+    }  # fmt: skip
+    return Segments(pictures, labels, scores, recipe)
 
 
 def attention(backbone: Backbone, latents: Tensor, config: DiffsegConfig) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ class EmerdiffConfig:
     steps: int = 50
     inversion: str = "edit_friendly"  # or ddim
     timestep: int = 281  # at which features are moved, of 1000; 281 to 481 do as well
-    feature_timestep: int = 1  # at which cells are compared
+    feature_timestep: int = 1  # the label of a pass over the clean latent, at which cells are compared
     clusters: int = 30  # of cells
     strength: float | None = None  # by how much features are moved, up and down; None: the model's own, else 10
     smoothing: float = 0.5  # of what has moved, in cells; not stated by the authors
@@ -101,9 +102,10 @@ def emerdiff(
     """
     _check(config)
     pictures = read_pictures(images)
-    quiet = Run(progress=False, cancel=run.cancel) if run else Run(progress=False)
+    told = run or Run()
+    quiet = Run(progress=False, cancel=told.cancel)
     labels, scores = [], []
-    with (run or Run()).bar("emerdiff", len(pictures)) as advance:
+    with told.bar("emerdiff", len(pictures)) as advance:
         for number, picture in enumerate(pictures):
             masks = coarse_masks(backbone, picture, config, size=size, seed=seed + number)
             moved = differences(backbone, picture, masks, config, size=size, seed=seed + number, run=quiet)
@@ -111,8 +113,12 @@ def emerdiff(
             labels.append(LabelMap(found, {}))
             scores.append(sure)
             advance()
-    recipe = {"model": backbone.name, "model_hash": backbone.hash, "seed": seed, "method": "emerdiff"}
-    return Segments(pictures, labels, scores, {**recipe, "config": asdict(config)})
+    recipe = {
+        "model": backbone.name, "model_hash": backbone.hash, "seed": seed,
+        "size": list(map(int, size)) if size else None, "method": "emerdiff",
+        "config": asdict(config) | {"strength": strength_of(backbone, config)},
+    }  # fmt: skip
+    return Segments(pictures, labels, scores, recipe)
 
 
 def coarse_masks(
@@ -141,17 +147,21 @@ def differences(
     run: Run | None = None,
 ) -> Tensor:
     """(k, height, width): how much each pixel moves with the features of each of the masks (k, rows, columns)."""
-    first = start_of(backbone, config)
-    inverted = _inverted(backbone, image, config, first, size, seed, run)
-    strength = config.strength
-    if strength is None:
-        strength = float(backbone.calibration.get("emerdiff_strength", STRENGTH))
-    found = []
+    first, told = start_of(backbone, config), run or Run()
+    inverted = _inverted(backbone, image, config, first, size, seed, told)
+    strength, found = strength_of(backbone, config), []
     for some in masks.split(max(1, config.together // 2)):
-        less, more = _moved(backbone, inverted, some, strength, config, first)
+        less, more = _moved(backbone, inverted, some, strength, config, first, told)
         found.append((less - more).norm(dim=1))
     cell = (size or backbone.fitting((image.height, image.width)))[0] / masks.shape[1]
     return gaussian_blur(torch.cat(found), config.smoothing * cell)
+
+
+def strength_of(backbone: Backbone, config: EmerdiffConfig) -> float:
+    """By how much features are moved: as set, or as the model's calibration says, or the authors'."""
+    if config.strength is not None:
+        return config.strength
+    return float(backbone.calibration.get("emerdiff_strength", STRENGTH))
 
 
 def start_of(backbone: Backbone, config: EmerdiffConfig) -> int:
@@ -169,17 +179,25 @@ def _inverted(
     first: int,
     size: Size | None,
     seed: int,
-    run: Run | None,
+    run: Run,
 ) -> Inversion:
-    """No further back than needed, where the method of inversion can stop there."""
-    own = {"skip": first / config.steps, "seed": seed} if config.inversion == "edit_friendly" else {}
+    """No further back than needed."""
+    own: dict[str, Any] = {"reach": (config.steps - first) / config.steps}
+    if config.inversion == "edit_friendly":
+        own = {"skip": first / config.steps, "seed": seed}
     return invert(
         backbone, image, "", method=config.inversion, steps=config.steps, guidance=1.0, size=size, run=run, **own
     )
 
 
 def _moved(
-    backbone: Backbone, inverted: Inversion, masks: Tensor, strength: float, config: EmerdiffConfig, first: int
+    backbone: Backbone,
+    inverted: Inversion,
+    masks: Tensor,
+    strength: float,
+    config: EmerdiffConfig,
+    first: int,
+    run: Run,
 ) -> Tensor:
     """(2, k, 3, height, width): pictures, each with the features of one mask moved, one way and the other. All look
     where the reference does: its queries and keys serve every row, so that attention is computed once.
@@ -216,7 +234,7 @@ def _moved(
             [Row("cond", context, stream) for stream in streams],
             Guidance(1.0),
             dict.fromkeys(streams, ()),
-            run=Run(progress=False, on_step=watch),
+            run=Run(progress=False, cancel=run.cancel, on_step=watch),
             first=first,
             last=first + 1 if config.fast else None,
         )
