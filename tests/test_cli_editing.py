@@ -220,6 +220,13 @@ def test_drawings_are_made_again(run, model: str, photo: str):
         assert json.loads(out)["same"] is True, path
 
 
+def test_a_jpeg_is_the_same_as_far_as_it_keeps_pixels(run, model: str):
+    assert run("generate", CAT, "-m", model, "--steps", "2", "--size", "64", "-o", "one.jpg")[0] == 0
+    assert json.loads(run("rerun", "one.jpg", "-m", model, "--json")[1])["same"] is True
+    Image.fromarray(255 - pixels("one.jpg")).save("one.jpg")  # the recipe stays beside it
+    assert json.loads(run("rerun", "one.jpg", "-m", model, "--json")[1])["same"] is False
+
+
 def test_a_picture_that_was_changed_is_not_the_same(run, model: str):
     assert run("generate", CAT, "-m", model, "--steps", "2", "--size", "64", "-o", "one.png")[0] == 0
     values = pixels("one.png").copy()

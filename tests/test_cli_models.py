@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,17 @@ def test_a_model_is_inspected(run, model: str):
     assert code == 0
     assert told["family"] == "sd1"
     assert {"name": "mid.s8.0.text", "kind": "text", "grid": [4, 4], "width": 32, "heads": 2} in told["sites"]
+
+
+def test_a_variant_is_opened_by_its_name(run, model: str, tmp_path: Path):
+    folder = shutil.copytree(model, tmp_path / "variant")
+    for part in ("unet", "vae", "text_encoder"):
+        (weights,) = (folder / part).glob("*.safetensors")
+        weights.rename(weights.with_suffix(".fp16.safetensors"))
+    code, _, err = run("inspect", folder)
+    assert code == 2
+    assert "variant=" in err
+    assert run("inspect", folder, "--variant", "fp16")[0] == 0
 
 
 def test_words_that_a_model_never_saw_are_named(run, model: str, tmp_path: Path):

@@ -495,6 +495,18 @@ def test_shapes_of_the_published_models():
     assert geometry_of("sdxl", Header({"v_pred": (0,)}, {}), tokenizers("sdxl")).prediction == "v_prediction"
 
 
+def test_a_file_whose_training_ended_in_noise_says_so(tmp_path: Path, monkeypatch: Any):
+    tiny("sdxl", monkeypatch)
+    path, last = tmp_path / "x.safetensors", []
+    for marks in (("v_pred",), ("v_pred", "ztsnr")):
+        save_file(original(model("sdxl")) | {mark: torch.zeros(1) for mark in marks}, path)
+        found = load(path, tokenizer=tokenizers("sdxl"))
+        assert found.prediction == "v_prediction"
+        last.append(float(found.levels.abar[-1]))
+    assert last[0] == pytest.approx(0.00466, abs=1e-5)
+    assert 0 < last[1] < 1e-6, "next to nothing, and still something to divide by"
+
+
 @pytest.mark.parametrize(
     ("found", "reason"),
     [

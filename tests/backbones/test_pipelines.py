@@ -247,6 +247,17 @@ def test_settings_of_a_pipeline_become_the_backbones():
     assert not load(pipeline("sdxl", force_zeros_for_empty_prompt=False)).empty_is_zero
 
 
+def test_a_vae_that_half_precision_is_not_enough_for_is_copied():
+    pipe = pipeline("sdxl", own=True).to(torch.float16)
+    pipe.enable_vae_tiling()
+    backbone = load(pipe)
+    assert (backbone.vae.dtype, backbone.dtype, pipe.vae.dtype) == (torch.float32, torch.float16, torch.float16)
+    assert backbone.vae.use_tiling
+    own, copied = pipe.vae.state_dict(), backbone.vae.state_dict()
+    assert all(torch.equal(value.float(), copied[name]) for name, value in own.items())
+    assert load(pipeline("sd15", own=True).to(torch.float16)).vae.dtype == torch.float16
+
+
 def test_a_hash_is_of_the_weights():
     assert load(pipeline("sd15")).hash == load(pipeline("sd15")).hash
     other = pipeline("sd15", own=True)

@@ -94,6 +94,7 @@ STEPPERS = {
     "euler": lambda levels: StepRule(scheduler_named("EulerDiscreteScheduler"), 3),
     "random steps": lambda levels: StepRule(scheduler_named("EulerAncestralDiscreteScheduler"), 3),
     "steps in two halves": lambda levels: StepRule(scheduler_named("HeunDiscreteScheduler"), 3),
+    "more timesteps than steps": lambda levels: StepRule(scheduler_named("PNDMScheduler"), 3),
 }
 
 

@@ -15,7 +15,7 @@ from diffusers.schedulers.scheduling_euler_ancestral_discrete import EulerAncest
 from PIL import Image
 from torch import Tensor
 
-from innerlight.backbones import Backbone, NotFiniteError, StepRule, scheduler_named
+from innerlight.backbones import Backbone, NoiseLevels, NotFiniteError, StepRule, scheduler_named
 from innerlight.files import read_recipe, write_recipe
 from innerlight.sampling import CancelToken, Ddim, Ddpm, Guidance, Run, draw, from_image, generate, generators_of
 from innerlight.types import CancelledError, InnerlightError, InputError
@@ -140,6 +140,28 @@ def test_any_scheduler_steps_as_in_diffusers(small: Backbone, name: str):
     ours = latents(small, PROMPTS[:1], seed=5, stepper=StepRule(scheduler, 4), guidance=1.0)
     theirs = stock(small, scheduler, 5)
     assert (ours - theirs).abs().max() / theirs.abs().max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "says"),
+    [
+        ("DDIMScheduler", 2000, "does not take 2000 steps"),
+        ("LCMScheduler", 60, "does not take 60 steps"),
+        ("RePaintScheduler", 4, "wants original_image and mask as well"),
+        ("DDIMInverseScheduler", 4, "goes from the picture to the noise"),
+    ],
+)
+def test_rules_that_cannot_step_so_are_refused(name: str, steps: int, says: str):
+    with pytest.raises(InputError, match=f"^{name}.* {says}"):
+        StepRule(scheduler_named(name), steps)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_scheduler_has_the_levels_of_the_model(name: str):
+    noisier = NoiseLevels.scaled_linear(last=0.02)
+    assert torch.allclose(scheduler_named(name, noisier).alphas_cumprod, noisier.abar, atol=1e-6)
+    usual = NoiseLevels.scaled_linear()
+    assert scheduler_named(name, usual).config == scheduler_named(name).config
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -48,6 +48,13 @@ def test_pictures_of_any_shape_become_latents_of_one(small: Backbone):
         Shots.of(small, [])
 
 
+def test_a_pipeline_that_moves_its_parts_is_refused(small: Backbone):
+    moving = small.copy()
+    moving.unet._hf_hook = object()
+    with pytest.raises(InputError, match="between devices, which a training cannot follow"):
+        Shots.of(moving, PICTURES, SIZE)
+
+
 def test_many_pictures_are_encoded_a_few_at_a_time(small: Backbone, monkeypatch: pytest.MonkeyPatch):
     seen: list[int] = []
     plain = type(small).posterior

@@ -32,6 +32,15 @@ class NoiseLevels:
     def __len__(self) -> int:
         return len(self.abar)
 
+    @property
+    def betas(self) -> Tensor:
+        """(T,): the share of noise that each timestep adds, 1 - abar_t / abar_(t-1)."""
+        return 1 - self.abar / torch.cat([self.abar.new_ones(1), self.abar[:-1]])
+
+    def close_to(self, other: NoiseLevels) -> bool:
+        """The same levels, but for rounding?"""
+        return len(self) == len(other) and torch.allclose(self.abar, other.abar, atol=1e-6)
+
     def at(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """sqrt(abar), sqrt(1 - abar) of timesteps t (n,), shaped to multiply `like` (n, ...)."""
         abar = self.abar.to(like.device)[t].view(-1, *[1] * (like.ndim - 1))

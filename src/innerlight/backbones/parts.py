@@ -18,6 +18,7 @@ from innerlight.types import InputError
 SUPPORTED = "Stable Diffusion 1.x and 2.x and Stable Diffusion XL, text to image"
 LATENT_CHANNELS = 4
 SD2_WIDTH = 1024  # of a token
+LEAST_ABAR = 2.0**-24  # as diffusers' Euler rule has it
 
 WIDER_INPUTS = {  # by channels
     "9": "an inpainting model, whose UNet also takes a mask and a masked picture",
@@ -154,7 +155,8 @@ def noise_of(scheduler: Any, name: str) -> tuple[NoiseLevels, str]:
             f"{name}: a {type(scheduler).__name__} has no levels of noise for the timesteps of training; supported "
             "are schedulers with alphas_cumprod, such as DDIMScheduler"
         )
-    return NoiseLevels(abar.detach().to("cpu", torch.float32, copy=True)), prediction
+    # Where training ended in noise alone, abar is 0 there, and x_0 cannot be told from it.
+    return NoiseLevels(abar.detach().to("cpu", torch.float32, copy=True).clamp(min=LEAST_ABAR)), prediction
 
 
 def refuse_not_finite(modules: Mapping[str, Any], name: str) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
 from innerlight.backbones.hashing import hash_modules
 from innerlight.backbones.parts import REFINER, SUPPORTED, Parts
 from innerlight.types import InputError
+
+_TILES = ("tile_sample_min_size", "tile_latent_min_size", "tile_overlap_factor")
 
 
 def is_pipeline(source: object) -> bool:
@@ -39,12 +43,26 @@ def parts_of(pipeline: Any) -> Parts:
     return Parts(
         name=name,
         unet=pipeline.unet,
-        vae=pipeline.vae,
+        vae=_in_full(pipeline.vae) if len(texts) == 2 else pipeline.vae,
         texts=texts,
         scheduler=getattr(pipeline, "scheduler", None),
         hash=hash_modules(module for module in modules if hasattr(module, "named_parameters")),
         empty_is_zero=bool(config.get("force_zeros_for_empty_prompt", False)),
     )
+
+
+def _in_full(vae: Any) -> Any:
+    """The VAE of SDXL; one that half precision is not enough for, as a copy in float32. Weights that are offloaded one
+    by one cannot be copied.
+    """
+    if vae.dtype != torch.float16 or not vae.config.force_upcast or any(one.is_meta for one in vae.parameters()):
+        return vae
+    copy = type(vae).from_config(vae.config)
+    copy.load_state_dict(vae.state_dict())
+    for setting in ("use_slicing", "use_tiling", *_TILES):
+        setattr(copy, setting, getattr(vae, setting))
+    place = getattr(getattr(vae, "_hf_hook", None), "execution_device", None)
+    return copy.to(vae.device if place is None else place).eval().requires_grad_(False)
 
 
 def pipeline_of(modules: Mapping[str, Any], tokenizers: Sequence[Any], scheduler: Any) -> Any:

@@ -41,13 +41,17 @@ def save_pipeline(
         write_text(licence, target / "LICENSE")
 
 
-def scheduler_of(prediction: str) -> Any:
-    """Deterministic DDIM, as `sampling` has it, for a network that predicts so."""
+def scheduler_of(prediction: str, *, zero_snr: bool = False) -> Any:
+    """Deterministic DDIM, as `sampling` has it, for a network that predicts so; with `zero_snr`, of one whose training
+    ended in noise alone.
+    """
     from diffusers import DDIMScheduler  # pyright: ignore[reportPrivateImportUsage]
 
     betas = {"num_train_timesteps": STEPS, "beta_start": FIRST, "beta_end": LAST, "beta_schedule": "scaled_linear"}
     ends = {"clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1}
-    return DDIMScheduler.from_config({**betas, **ends, "prediction_type": prediction})
+    return DDIMScheduler.from_config(
+        {**betas, **ends, "prediction_type": prediction, "rescale_betas_zero_snr": zero_snr}
+    )
 
 
 def refuse_unsavable(backbone: Backbone) -> None:
@@ -63,8 +67,7 @@ def refuse_unsavable(backbone: Backbone) -> None:
             f"{backbone.name} knows {', '.join(word.name for word in backbone.learned)}, which the folder of a "
             "pipeline does not hold; save the model without, and the words by themselves"
         )
-    abar = NoiseLevels.scaled_linear(STEPS, FIRST, LAST).abar
-    if len(backbone.levels) != STEPS or not torch.allclose(backbone.levels.abar, abar, atol=1e-6):
+    if not backbone.levels.close_to(NoiseLevels.scaled_linear(STEPS, FIRST, LAST)):
         raise InputError(
             f"{backbone.name}: expected the noise levels of Stable Diffusion, {FIRST} to {LAST} in {STEPS} steps"
         )

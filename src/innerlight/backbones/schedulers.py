@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from innerlight.backbones.noise import NoiseLevels
+from innerlight.backbones.opening import quiet
 from innerlight.types import InputError, NotFoundError
 
 
@@ -24,11 +26,20 @@ class StepRule:
     def __init__(self, scheduler: Any, steps: int) -> None:
         if not isinstance(steps, Integral) or steps < 1:
             raise InputError(f"steps: expected a whole number of at least 1, got {steps!r}")
-        self._fresh = type(scheduler).from_config(scheduler.config, prediction_type="epsilon")
-        self._fresh.set_timesteps(steps)
+        name = type(scheduler).__name__
+        try:
+            with quiet():
+                self._fresh = type(scheduler).from_config(scheduler.config, prediction_type="epsilon")
+                self._fresh.set_timesteps(steps)
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise InputError(
+                f"{name} does not take {steps} steps ({reason}); give fewer, or use DDIMScheduler"
+            ) from error
+        _refuse_other_rules(self._fresh, name)
         self._scheduler, self._next = deepcopy(self._fresh), 0
         self._times: Tensor = self._fresh.timesteps
-        self.settings = {"scheduler": type(scheduler).__name__}  # for recipes
+        self.settings = {"scheduler": name, "steps": steps}  # for recipes; some rules have more timesteps
         self._random = "generator" in inspect.signature(self._fresh.step).parameters
 
     def __copy__(self) -> StepRule:
@@ -70,8 +81,20 @@ class StepRule:
         return other
 
 
-def scheduler_named(name: str) -> Any:
-    """A scheduler of diffusers by the name of its class, with the noise levels of Stable Diffusion."""
+def _refuse_other_rules(scheduler: Any, name: str) -> None:
+    """Raise for a rule that wants to be told more than noise, or goes from clean to noisy."""
+    asked = list(inspect.signature(scheduler.step).parameters.values())[3:]  # behind estimate, timestep and latents
+    more = [one.name for one in asked if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
+    if more:
+        raise InputError(f"{name}: each of its steps wants {' and '.join(more)} as well; use DDIMScheduler, say")
+    if float(scheduler.timesteps[0]) < float(scheduler.timesteps[-1]):
+        raise InputError(f"{name} goes from the picture to the noise; to go there use invert")
+
+
+def scheduler_named(name: str, levels: NoiseLevels | None = None) -> Any:
+    """A scheduler of diffusers by the name of its class, with a model's levels of noise; left out, those of Stable
+    Diffusion.
+    """
     import diffusers
 
     known = [one for one in dir(diffusers) if one.endswith("Scheduler")]
@@ -81,7 +104,10 @@ def scheduler_named(name: str) -> Any:
     settings = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
     kind = getattr(diffusers, name)
     wanted = inspect.signature(kind).parameters
-    if not settings.keys() <= wanted.keys():
+    if not {"trained_betas", *settings} <= wanted.keys():
         raise InputError(f"{name} is for another kind of noise than Stable Diffusion's; use DDIMScheduler, say")
     more = {"clip_sample": False, "steps_offset": 1, "set_alpha_to_one": False, "skip_prk_steps": True}
-    return kind(**settings, **{key: value for key, value in more.items() if key in wanted})
+    given = {**settings, **{key: value for key, value in more.items() if key in wanted}}
+    if levels is not None and not levels.close_to(NoiseLevels.scaled_linear()):
+        given |= {"trained_betas": levels.betas.tolist(), "num_train_timesteps": len(levels)}
+    return kind(**given)

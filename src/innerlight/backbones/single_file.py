@@ -67,7 +67,8 @@ def open_single_file(
             "that of a model in diffusers' layout"
         )
     geometry = geometry_of(family, header, tokenizers)
-    pipeline = _open(path, geometry, tokenizers, dtype)
+    scheduler = scheduler_of(geometry.prediction, zero_snr="ztsnr" in header.shapes)  # a mark, as "v_pred" is
+    pipeline = _open(path, geometry, tokenizers, scheduler, dtype)
     _refuse_missing(pipeline, path)
     texts = [(tokenizers[0], pipeline.text_encoder)]
     if wanted == 2:
@@ -195,12 +196,12 @@ def _write(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
-def _open(path: Path, geometry: Geometry, tokenizers: list[Any], dtype: torch.dtype) -> Any:
+def _open(path: Path, geometry: Geometry, tokenizers: list[Any], scheduler: Any, dtype: torch.dtype) -> Any:
     with TemporaryDirectory() as made, opening(path, cure="get the file again"):
         from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline  # pyright: ignore[reportPrivateImportUsage]
 
         write_configs(Path(made), geometry)
-        given: dict[str, Any] = {"tokenizer": tokenizers[0], "scheduler": scheduler_of(geometry.prediction)}
+        given: dict[str, Any] = {"tokenizer": tokenizers[0], "scheduler": scheduler}
         kind: Any = StableDiffusionPipeline
         if len(tokenizers) == 2:
             kind = StableDiffusionXLPipeline

@@ -19,11 +19,13 @@ from innerlight.cli._model import (
     Json,
     Learned,
     Model,
+    Pickle,
     Precision,
     Seed,
     SizeText,
     Steps,
     Tokenizer,
+    Variant,
     opened,
     sides,
 )
@@ -133,6 +135,8 @@ def run_reading(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    variant: Variant = None,
+    pickle: Pickle = False,
     learned: Learned = None,
     json: Json = False,
 ) -> None:
@@ -146,7 +150,7 @@ def run_reading(
     asked = [word.strip() for word in words.split(",")] if words else None
     given: dict[str, Any] = {"size": sides(size), "seed": seed}
     refuse_unwritable(output)
-    backbone = opened(model, device, dtype, tokenizer, learned)
+    backbone = opened(model, device, dtype, tokenizer, learned, variant=variant, pickle=pickle)
     warn_of_unknown_words(backbone, prompts)
     if image:
         written, facts = mapped(method, config, backbone, prompts, asked, image, output, given)
@@ -190,6 +194,8 @@ def run_editing(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    variant: Variant = None,
+    pickle: Pickle = False,
     learned: Learned = None,
     json: Json = False,
 ) -> None:
@@ -205,7 +211,7 @@ def run_editing(
         "guidance": guidance, "size": sides(size), "seed": seed,
     }  # fmt: skip
     refuse_unwritable(output)
-    backbone = opened(model, device, dtype, tokenizer, learned)
+    backbone = opened(model, device, dtype, tokenizer, learned, variant=variant, pickle=pickle)
     warn_of_unknown_words(backbone, [source, target or source])
     if values:
         if others:
@@ -242,6 +248,8 @@ def run_segmentation(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    variant: Variant = None,
+    pickle: Pickle = False,
     learned: Learned = None,
     json: Json = False,
 ) -> None:
@@ -262,7 +270,7 @@ def run_segmentation(
     found = pictures_of(pictures)
     given: dict[str, Any] = {"size": sides(size), "seed": seed, **({"names": asked} if asked else {})}
     refuse_unwritable(output)
-    backbone = opened(model, device, dtype, tokenizer, learned)
+    backbone = opened(model, device, dtype, tokenizer, learned, variant=variant, pickle=pickle)
 
     def work(name: str, path: Path) -> dict[str, Any]:
         made = method.function(backbone, path, config, run=Run(progress=False), **given)
@@ -297,6 +305,8 @@ def run_correspondence(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    variant: Variant = None,
+    pickle: Pickle = False,
     learned: Learned = None,
     json: Json = False,
 ) -> None:
@@ -312,7 +322,7 @@ def run_correspondence(
     found = pictures_of(targets)
     given: dict[str, Any] = {"prompt": prompt, "size": sides(size), "seed": seed}
     refuse_unwritable(output)
-    backbone = opened(model, device, dtype, tokenizer, learned)
+    backbone = opened(model, device, dtype, tokenizer, learned, variant=variant, pickle=pickle)
     finders: list[Any] = []  # made with the first target that is left to do
 
     def work(name: str, path: Path) -> dict[str, Any]:
@@ -353,6 +363,8 @@ def run_retrieval(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    variant: Variant = None,
+    pickle: Pickle = False,
     learned: Learned = None,
     json: Json = False,
 ) -> None:
@@ -363,7 +375,7 @@ def run_retrieval(
     found = pictures_of(pictures)
     given: dict[str, Any] = {"mask": mask_of(mask), "word": word, "size": sides(size), "seed": seed}
     refuse_unwritable(output)
-    backbone = opened(model, device, dtype, tokenizer, learned)
+    backbone = opened(model, device, dtype, tokenizer, learned, variant=variant, pickle=pickle)
     made = method.function(backbone, reference, list(found.values()), config, **given)
     write_ranking(made, [str(path) for path in found.values()], output, json, SHOWN)
 
@@ -387,6 +399,8 @@ def run_teaching(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    variant: Variant = None,
+    pickle: Pickle = False,
     json: Json = False,
 ) -> None:
     """What was learned, as a file or a folder, and a report on it; stopped and run again, it goes on where it was."""
@@ -396,7 +410,7 @@ def run_teaching(
     shown = list(pictures_of(pictures).values())
     given: dict[str, Any] = {"size": sides(size), "seed": seed, **({} if name is None else {"name": name})}
     refuse_unwritable(output)
-    backbone = opened(model, device, dtype, tokenizer)
+    backbone = opened(model, device, dtype, tokenizer, variant=variant, pickle=pickle)
     with interruptible() as run:
         found = method.function(
             backbone, shown, like=like, config=config, folder=output / "run", report=report, run=run, **given

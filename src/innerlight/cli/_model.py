@@ -20,8 +20,13 @@ Model = Annotated[
     typer.Option("--model", "-m", help="Hub id, folder, .safetensors file, or pocket-2; left out, pocket."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
-Precision = Annotated[str | None, typer.Option("--dtype", help="float32, float16, bfloat16; else as fits the device.")]
+Precision = Annotated[str | None, typer.Option("--dtype", help="float32, float16, bfloat16; left out, float32.")]
 Tokenizer = Annotated[Path | None, typer.Option(help="Folder of a tokenizer, for single files.")]
+Variant = Annotated[
+    str | None,
+    typer.Option(help="fp16, say, of a folder or hub id; sd21 or sd21-base of a file of Stable Diffusion 2."),
+]
+Pickle = Annotated[bool, typer.Option("--pickle", help="Open pickled weights, such as .ckpt, too.")]
 Learned = Annotated[
     list[Path] | None,
     typer.Option(help="The file of a learned word that prompts may hold, or of a LoRA, or its folder; several times."),
@@ -34,12 +39,19 @@ Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
 
 
 def opened(
-    model: str | None, device: str, dtype: str | None, tokenizer: Path | None, learned: Sequence[Path] | None = None
+    model: str | None,
+    device: str,
+    dtype: str | None,
+    tokenizer: Path | None,
+    learned: Sequence[Path] | None = None,
+    *,
+    variant: str | None,
+    pickle: bool,
 ) -> Backbone:
     """The model that the options name, which knows what was learned."""
     from innerlight.backbones import load
 
-    backbone = load(model, device=device, dtype=dtype, tokenizer=tokenizer)
+    backbone = load(model, device=device, dtype=dtype, tokenizer=tokenizer, variant=variant, pickle=pickle)
     for path in learned or ():
         backbone = _knowing(backbone, path)
     return backbone

@@ -40,10 +40,13 @@ def refuse_unwritable(place: Path, what: Literal["folder", "file", "picture"] = 
     """A place where that cannot be written is refused before the long work; nothing is made there yet."""
     from innerlight.files import WriteError
     from innerlight.files.pictures import kind_of
+    from innerlight.files.recipes import refuse_foreign_sidecar
 
     if what == "picture":
         kind_of(place)
     try:
+        if what == "picture":
+            refuse_foreign_sidecar(place)
         there = next(one for one in (place, *place.parents) if one.exists())
         if there.is_dir() != (what == "folder" or there != place):
             raise OSError(errno.EISDIR if there.is_dir() else errno.ENOTDIR, "of another kind")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from innerlight.cli._model import Device, Json, Model, Precision, Tokenizer, opened
+from innerlight.cli._model import Device, Json, Model, Pickle, Precision, Tokenizer, Variant, opened
 from innerlight.cli._shell import answer, progress, refuse_unwritable
 from innerlight.cli.scoring import score_methods, told
 from innerlight.types import InputError
@@ -65,13 +65,15 @@ def run(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    variant: Variant = None,
+    pickle: Pickle = False,
     json: Json = False,
 ) -> None:
     """Run the claims of methods on scoring scenes and write a page; killed and run again, it goes on where it was."""
     from innerlight.bench.evidence import table
 
     def model_asked() -> Backbone:
-        return opened(model, device, dtype, tokenizer)
+        return opened(model, device, dtype, tokenizer, variant=variant, pickle=pickle)
 
     if dataset is not None or root is not None:
         if dataset is None or root is None:

@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from innerlight.cli._model import Device, Json, Learned, Model, Precision, SizeText, Tokenizer, opened, sides
+from innerlight.cli._model import (
+    Device,
+    Json,
+    Learned,
+    Model,
+    Pickle,
+    Precision,
+    SizeText,
+    Tokenizer,
+    Variant,
+    opened,
+    sides,
+)
 from innerlight.cli._shell import answer, refuse_unwritable
 
 
@@ -24,6 +36,8 @@ def index(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    variant: Variant = None,
+    pickle: Pickle = False,
     learned: Learned = None,
     json: Json = False,
 ) -> None:
@@ -35,7 +49,7 @@ def index(
 
     refuse_unwritable(output)
     shape = sides(size)
-    backbone = opened(model, device, dtype, tokenizer, learned)
+    backbone = opened(model, device, dtype, tokenizer, learned, variant=variant, pickle=pickle)
     made = take_in(backbone, folder, output, IndexConfig(timestep, site, side), size=shape)
     _tell_left_out(made.failed)
     result = {
@@ -63,6 +77,8 @@ def find(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    variant: Variant = None,
+    pickle: Pickle = False,
     learned: Learned = None,
     json: Json = False,
 ) -> None:
@@ -72,7 +88,7 @@ def find(
 
     refuse_unwritable(output)
     shown = mask_of(mask)
-    backbone = opened(model, device, dtype, tokenizer, learned)
+    backbone = opened(model, device, dtype, tokenizer, learned, variant=variant, pickle=pickle)
     made, names = look_for(backbone, reference, store, mask=shown, word=word, count=count, approximate=approximate)
     _tell_left_out(made.recipe["left_out"])
     write_ranking(made, names, output, json)

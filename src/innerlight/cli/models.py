@@ -14,11 +14,13 @@ from innerlight.cli._model import (
     Json,
     Learned,
     Model,
+    Pickle,
     Precision,
     Seed,
     SizeText,
     Steps,
     Tokenizer,
+    Variant,
     opened,
     sides,
 )
@@ -35,6 +37,8 @@ def inspect(
     device: Device = "cpu",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    variant: Variant = None,
+    pickle: Pickle = False,
     json: Json = False,
 ) -> None:
     """What a model is, and every site where it can be read or written."""
@@ -43,7 +47,7 @@ def inspect(
 
         backbone = shape(blank, "real", device="meta")
     else:
-        backbone = opened(model, device, dtype, tokenizer)
+        backbone = opened(model, device, dtype, tokenizer, variant=variant, pickle=pickle)
     facts = {
         "name": backbone.name,
         "family": backbone.family,
@@ -73,6 +77,8 @@ def generate(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    variant: Variant = None,
+    pickle: Pickle = False,
     learned: Learned = None,
     json: Json = False,
 ) -> None:
@@ -88,9 +94,11 @@ def generate(
 
     settings: dict[str, Any] = {"seed": seed, "steps": steps, "guidance": guidance, "negative": negative}
     settings["size"] = sides(size)
-    backbone = opened(model, device, dtype, tokenizer, learned)
+    backbone = opened(model, device, dtype, tokenizer, learned, variant=variant, pickle=pickle)
     warn_of_unknown_words(backbone, prompts)
-    settings["stepper"] = StepRule(scheduler_named(scheduler), default_steps(backbone, steps)) if scheduler else None
+    settings["stepper"] = None
+    if scheduler is not None:
+        settings["stepper"] = StepRule(scheduler_named(scheduler, backbone.levels), default_steps(backbone, steps))
     if source is None:
         made = draw(backbone, prompts, **settings)
     else:
@@ -121,6 +129,8 @@ def invert(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    variant: Variant = None,
+    pickle: Pickle = False,
     learned: Learned = None,
     json: Json = False,
 ) -> None:
@@ -130,7 +140,7 @@ def invert(
     refuse_unwritable(output, "file")
     settings: dict[str, Any] = {"method": method, "guidance": guidance, "refinements": refinements, "budget": budget}
     settings |= {"steps": steps, "size": sides(size)}
-    backbone = opened(model, device, dtype, tokenizer, learned)
+    backbone = opened(model, device, dtype, tokenizer, learned, variant=variant, pickle=pickle)
     found = find(backbone, picture, prompt, **settings)
     found.save(output)
     result = {
@@ -153,13 +163,15 @@ def rerun(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    variant: Variant = None,
+    pickle: Pickle = False,
     learned: Learned = None,
     json: Json = False,
 ) -> None:
     """Make a picture again from its recipe, and say whether it is the same."""
     import numpy as np
 
-    from innerlight.files import read_picture, read_recipe, write_picture
+    from innerlight.files import as_written, read_picture, read_recipe, write_picture
     from innerlight.methods.rerunning import model_of, pictured
     from innerlight.methods.rerunning import rerun as again
     from innerlight.sampling import Inversion
@@ -167,13 +179,14 @@ def rerun(
     told = read_recipe(picture)
     place = output or picture.with_name(f"{picture.stem}-again.png")
     refuse_unwritable(place, "picture")
-    backbone = opened(model or model_of(told), device, dtype or told.get("dtype"), tokenizer, learned)
+    kind = dtype or told.get("dtype")
+    backbone = opened(model or model_of(told), device, kind, tokenizer, learned, variant=variant, pickle=pickle)
     found = again(told, backbone, image=image or None, inversion=Inversion.load(inversion) if inversion else None)
     made = pictured(found, told)
     write_picture(made, place, recipe={**found.recipe, "picture": told.get("picture", 0)})
     same = None
     if picture.suffix.lower() != ".json":
-        same = bool(np.array_equal(np.asarray(read_picture(picture)), np.asarray(made)))
+        same = bool(np.array_equal(np.asarray(read_picture(picture)), np.asarray(as_written(made, picture))))
     text = {None: str(place), True: f"{place}: the same, pixel by pixel", False: f"{place}: not the same"}[same]
     answer({"written": str(place), "same": same}, json, text)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from innerlight.cli._model import Device, Json, Learned, Model, Precision, Seed, Tokenizer, opened
+from innerlight.cli._model import Device, Json, Learned, Model, Pickle, Precision, Seed, Tokenizer, Variant, opened
 from innerlight.cli._shell import answer, progress
 from innerlight.types import InputError, NotFoundError
 
@@ -45,6 +45,8 @@ def score(
     device: Device = "auto",
     dtype: Precision = None,
     tokenizer: Tokenizer = None,
+    variant: Variant = None,
+    pickle: Pickle = False,
     learned: Learned = None,
     json: Json = False,
 ) -> None:
@@ -57,7 +59,7 @@ def score(
     chosen = get(method.replace("-", "_"))
     config = chosen.config(**values_of(setting or [], chosen))
     items = items_of(name, folder, rule, split)
-    backbone = opened(model, device, dtype, tokenizer, learned)
+    backbone = opened(model, device, dtype, tokenizer, learned, variant=variant, pickle=pickle)
     report = score_set(
         backbone, chosen, config, items, rule, output, limit=limit, seed=seed, progress=progress(rule.name)
     )

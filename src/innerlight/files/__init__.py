@@ -14,7 +14,7 @@ from innerlight.files.labels import (
     write_labels,
 )
 from innerlight.files.manifest import Manifest
-from innerlight.files.pictures import Source, list_pictures, read_picture, read_pictures, write_picture
+from innerlight.files.pictures import Source, as_written, list_pictures, read_picture, read_pictures, write_picture
 from innerlight.files.reading import ReadError
 from innerlight.files.recipes import Recipe, read_recipe, write_recipe
 
@@ -26,6 +26,7 @@ __all__ = [
     "Recipe",
     "Source",
     "WriteError",
+    "as_written",
     "atomic_path",
     "is_temporary",
     "list_pictures",

@@ -15,7 +15,7 @@ from PIL import Image
 
 from innerlight.files.atomic import atomic_path
 from innerlight.files.decoding import MAX_BYTES, MAX_PIXELS, decode, orientation, refuse_size
-from innerlight.files.reading import RAISE_CAP, ReadError, near_names, read_capped
+from innerlight.files.reading import RAISE_CAP, ReadError, is_folder, near_names, read_capped
 from innerlight.files.recipes import Recipe, exif_with_recipe, png_with_recipe, write_sidecar
 from innerlight.files.rgb import WHITE, Colour, array_to_image, to_rgb
 from innerlight.types import InnerlightError, InputError, NotFoundError
@@ -55,7 +55,7 @@ def read_picture(
 
 def read_pictures(source: Source | Iterable[Source], **options: Any) -> list[Image.Image]:
     """One picture, several, or all of a folder, in order; `options` are those of `read_picture`."""
-    if isinstance(source, str | os.PathLike) and Path(source).is_dir():
+    if isinstance(source, str | os.PathLike) and is_folder(source):
         source = list_pictures(source)
     if isinstance(source, str | os.PathLike | bytes | bytearray | np.ndarray | Image.Image):
         return [read_picture(source, **options)]
@@ -93,6 +93,12 @@ def write_picture(image: Image.Image | NDArray[Any], path: str | os.PathLike[str
         temporary.write_bytes(data)
         if recipe is not None:
             write_sidecar(recipe, path)  # before the picture takes its name: once that is there, all is there
+
+
+def as_written(image: Image.Image, path: str | os.PathLike[str]) -> Image.Image:
+    """What `read_picture` would give back of a picture that was written to `path`: JPEG does not keep every pixel."""
+    lossy = _SUFFIXES.get(Path(path).suffix.lower()) == "JPEG"
+    return read_picture(_encode(image, "JPEG", None)) if lossy else image
 
 
 def kind_of(path: Path) -> str:

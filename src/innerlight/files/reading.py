@@ -40,6 +40,14 @@ def read_capped(path: str | os.PathLike[str], *, max_bytes: int, what: str) -> b
     return data
 
 
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Is there a folder? Not, where that cannot be looked at, which whoever opens it will say."""
+    try:
+        return Path(path).is_dir()
+    except OSError:
+        return False
+
+
 def near_names(path: Path) -> str:
     """ " Near it: a.png, b.png." for a missing file, or what is wrong with its folder."""
     if path.is_symlink():

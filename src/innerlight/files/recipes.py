@@ -65,8 +65,8 @@ def sidecar(picture: Path) -> Path:
     return picture.with_suffix(".json")
 
 
-def write_sidecar(recipe: Recipe, picture: Path) -> None:
-    """Write the JSON beside a picture; a file there that is not this picture's recipe is not overwritten."""
+def refuse_foreign_sidecar(picture: Path) -> None:
+    """Raise if the JSON beside a picture is there and is not its recipe."""
     beside = sidecar(picture)
     if beside.exists():
         owner = _owner(beside)
@@ -75,7 +75,12 @@ def write_sidecar(recipe: Recipe, picture: Path) -> None:
                 f"{beside} holds {f'the recipe of {owner}' if owner else 'something else'}, so the recipe of "
                 f"{picture.name} cannot go there; rename one of the two."
             )
-    _write_sidecar(recipe, beside, picture.name)
+
+
+def write_sidecar(recipe: Recipe, picture: Path) -> None:
+    """Write the JSON beside a picture; a file there that is not this picture's recipe is not overwritten."""
+    refuse_foreign_sidecar(picture)
+    _write_sidecar(recipe, sidecar(picture), picture.name)
 
 
 def png_with_recipe(png: bytes, recipe: Recipe, *, name: str) -> bytes:

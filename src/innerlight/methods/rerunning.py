@@ -104,9 +104,7 @@ def _stepper(backbone: Backbone, told: Mapping[str, Any]) -> Stepper:
             return Ddim(backbone.levels, told["steps"], told["eta"])
         case "Ddpm":
             return Ddpm(backbone.levels, told["steps"], told["variance"])
-    rule = StepRule(scheduler_named(told["scheduler"]), told["steps"])
-    # some rules take a step in two halves, which the recipe counts
-    return rule if rule.order == 1 else StepRule(scheduler_named(told["scheduler"]), -(-told["steps"] // rule.order))
+    return StepRule(scheduler_named(told["scheduler"], backbone.levels), told["steps"])
 
 
 def _config(name: str, settings: Mapping[str, Any]) -> Any:

@@ -28,8 +28,9 @@ from innerlight.backbones.opening import opening, quiet
 from innerlight.backbones.pipelines import pipeline_of
 from innerlight.backbones.saving import scheduler_of
 from innerlight.files import atomic_path
+from innerlight.files.reading import is_folder
 from innerlight.sampling.noise import seeds_of
-from innerlight.tuning.freezing import settled
+from innerlight.tuning.freezing import offloaded, settled
 from innerlight.tuning.words import about_base, opened_tensors
 from innerlight.types import InputError, NotFoundError
 
@@ -238,7 +239,7 @@ def _refuse_unusable(backbone: Backbone, *, fused: bool = True) -> None:
     """Raise where a pipeline, opened as it is, does with its networks what a LoRA cannot stand beside; without `fused`
     one that is fused is no reason.
     """
-    if any(hasattr(module, "_hf_hook") for network in backbone.networks.values() for module in network.modules()):
+    if offloaded(backbone):
         raise InputError(f"{backbone.name} moves its parts between devices; give its pipeline the LoRA before it does")
     layers = [layer for _, layer in _layers(backbone)]
     if any(layer.disable_adapters for layer in layers):
@@ -353,7 +354,7 @@ def read_lora(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Mapping[
 
 def is_lora(path: Path) -> bool:
     """Whether a file or folder holds a LoRA, and no word."""
-    return path.is_dir() or (path.suffix == ".safetensors" and path.is_file() and _has_layers(path))
+    return is_folder(path) or (path.suffix == ".safetensors" and path.is_file() and _has_layers(path))
 
 
 def _has_layers(path: Path) -> bool:

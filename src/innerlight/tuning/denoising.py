@@ -19,6 +19,8 @@ from torch import Tensor
 
 from innerlight.backbones import Backbone, Context, NoiseLevels, Size
 from innerlight.files import Source, read_pictures
+from innerlight.tuning.freezing import offloaded
+from innerlight.types import InputError
 
 Say = Callable[[Sequence[int], np.random.Generator], list[str]]  # of the pictures of these numbers
 Mask = Callable[[Sequence[int], Sequence[str]], Tensor]  # (n, 1, h, w), of pictures of these numbers and what is said
@@ -46,6 +48,10 @@ class Shots:
         """Of pictures of any shape, cut to that of `size` (the model's own), and of their mirror images behind them:
         latents themselves must not be flipped.
         """
+        if offloaded(backbone):
+            raise InputError(
+                f"{backbone.name} moves its parts between devices, which a training cannot follow; open it before"
+            )
         cells = backbone.latent_size(size)
         rows, columns = (side * backbone.shrink for side in cells)
         images = [ImageOps.fit(one, (columns, rows), Image.Resampling.LANCZOS) for one in read_pictures(pictures)]

@@ -19,6 +19,11 @@ class ChangedError(InnerlightError, AssertionError):
     """Weights that were to stay as they were are others now."""
 
 
+def offloaded(backbone: Backbone) -> bool:
+    """Is this a pipeline that moves its parts between devices?"""
+    return any(hasattr(module, "_hf_hook") for network in backbone.networks.values() for module in network.modules())
+
+
 @contextmanager
 def frozen(modules: Mapping[str, Any], but: nn.Module | None = None) -> Iterator[None]:
     """While open, the weights of these networks take no gradients, but for those that they share with a module that is
