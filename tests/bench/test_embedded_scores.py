@@ -78,10 +78,12 @@ def test_a_model_can_be_measured_alone(run, tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setattr(embedded_scores, of_the_model, lambda model, *given: [replace(row, id=model.name)])
     for of_the_model in ("clusters_row", "cost_row"):
         monkeypatch.setattr(embedded_scores, of_the_model, lambda model, *given: row)
+    monkeypatch.setattr(embedded_scores, "judge_rows", lambda *given: [replace(row, id="judge.category")])
+    monkeypatch.setattr(embedded_scores, "identity_row", lambda *given: replace(row, id="judge.identity"))
     assert run("embedded", "score", "--model", "pocket-2")[0] == 0
     assert not Path("evidence/embedded.json").exists(), "that is the other model's"
     rows = {row.id: row for row in read_rows(Path("evidence/pocket-2/embedded.json"))}
-    assert rows.keys() == {"pocket-2", "generate.cost"}
+    assert rows.keys() == {"judge.category", "judge.identity", "pocket-2", "generate.cost"}
     assert {row.command for row in rows.values()} == {"innerlight embedded score --model pocket-2"}
 
 

@@ -16,7 +16,7 @@ from innerlight.bench.evidence import measured
 from innerlight.embedded import data, packing, recipe, unet
 from innerlight.embedded.data import FIELDS
 from innerlight.embedded.judging import trained_judge
-from innerlight.embedded.oracle import shipped_judge
+from innerlight.embedded.oracle import LATEST_JUDGE, shipped_judge
 from innerlight.embedded.packing import calibrate, nearest_scenes, open_trained, pack, write_card
 from innerlight.embedded.recipe import SCHEDULES, train_stage
 from innerlight.sampling import Run, generate
@@ -110,7 +110,7 @@ def test_a_training_goes_on_from_a_packed_model(runs: Path, run, tmp_path: Path,
     assert all(torch.allclose(value, weights[name], atol=1e-6) for name, value in base.unet.state_dict().items())
     assert torch.equal(onward.embed("a cat").states, base.embed("a cat").states)
     assert train_stage("judge", tmp_path)["step"] == 2
-    judge, shipped = trained_judge(tmp_path / "judge"), shipped_judge().state_dict()
+    judge, shipped = trained_judge(tmp_path / "judge"), shipped_judge(LATEST_JUDGE).state_dict()
     assert judge is not None
     assert all(torch.allclose(value, shipped[name], atol=1e-6) for name, value in judge.state_dict().items())
     fitted = train_stage("calibration", tmp_path)
@@ -123,6 +123,7 @@ def test_a_training_goes_on_from_a_packed_model(runs: Path, run, tmp_path: Path,
     assert after["unet"]["samples"] == before["unet"]["samples"] + 8
     assert after["unet"]["hardware"] == "another processor"
     assert after["vae"] == before["vae"]
+    assert (tmp_path / LATEST_JUDGE.parent.name / LATEST_JUDGE.name).exists()
     with pytest.raises(InputError, match="has trained unet, judge already"):
         train_stage("base", tmp_path)
 

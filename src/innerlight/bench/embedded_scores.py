@@ -26,7 +26,7 @@ from innerlight.bench.generation_scores import (
 from innerlight.embedded.data import FACTS, MAP_STEP, table_of
 from innerlight.embedded.judge import Judge
 from innerlight.embedded.judging import trained_judge
-from innerlight.embedded.oracle import JUDGE, shipped_judge
+from innerlight.embedded.oracle import JUDGE, LATEST_JUDGE, shipped_judge
 from innerlight.embedded.towers import LENGTH, tokens_of, trained_towers
 from innerlight.embedded.vae import RoundTrip, round_trip_of, round_trip_through, to_tensor
 from innerlight.types import InputError
@@ -62,7 +62,7 @@ def score(path: Path, runs: Path, *, scenes: int = 512, progress: Progress = lam
     if vae is not None:
         measures.append(lambda: vae_rows(vae, scenes))
     if judge is not None:
-        measures += [lambda: judge_rows(judge, vae, scenes), lambda: [identity_row(judge, scenes)]]
+        measures += _of_judge(judge, vae, scenes)
     if towers is not None:
         measures.append(lambda: towers_rows(*towers, scenes))
     if packed:
@@ -73,13 +73,21 @@ def score(path: Path, runs: Path, *, scenes: int = 512, progress: Progress = lam
 def score_model(
     model: Backbone, path: Path, *, scenes: int = 512, progress: Progress = lambda done, of: None
 ) -> list[Row]:
-    """Measure what a model of the world draws and knows, by the judge that ships; write the rows to `path`."""
+    """Measure what a model of the world draws and knows, and the latest judge that ships, which judges it; write the
+    rows to `path`.
+    """
+    judge, round_trip = shipped_judge(LATEST_JUDGE), round_trip_through(model.vae)
     command = f"{COMMAND} --model {model.name}"
 
     def told(measure: Callable[[], list[Row]]) -> Callable[[], list[Row]]:
         return lambda: [replace(row, command=command) for row in measure()]
 
-    return measure_all([told(measure) for measure in _of_model(model, shipped_judge(), scenes)], path, progress)
+    measures = [*_of_judge(judge, round_trip, scenes), *_of_model(model, judge, scenes)]
+    return measure_all([told(measure) for measure in measures], path, progress)
+
+
+def _of_judge(judge: Judge, round_trip: RoundTrip | None, scenes: int) -> list[Callable[[], list[Row]]]:
+    return [lambda: judge_rows(judge, round_trip, scenes), lambda: [identity_row(judge, scenes)]]
 
 
 def _of_model(model: Backbone, judge: Judge | None, scenes: int) -> list[Callable[[], list[Row]]]:

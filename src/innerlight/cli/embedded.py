@@ -101,7 +101,7 @@ def score(
     folder: Annotated[Path, typer.Option(help="Where the stages were trained.")] = Path("runs"),
     model: Annotated[
         str | None,
-        typer.Option(help="Measure this model alone, by the judge that ships; pocket-2, or a folder of embedded pack."),
+        typer.Option(help="Measure this model alone, by the latest judge; pocket-2, or a folder of embedded pack."),
     ] = None,
     scenes: Annotated[int, typer.Option(help="Scenes for each row.", min=8)] = 512,
     strict: Annotated[bool, typer.Option(help="Exit 1 if a row does not hold.")] = False,

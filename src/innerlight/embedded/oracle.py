@@ -28,7 +28,8 @@ from innerlight.world.palette import PATTERNS
 from innerlight.world.scene import SETTINGS, STYLES, Look
 
 LEAST_SHARE = 0.3  # of a thing's area in the scene its caption was made from
-JUDGE = WEIGHTS / "judge" / "judge.safetensors"  # the one that ships
+JUDGE = WEIGHTS / "judge" / "judge.safetensors"  # who scores what is claimed of methods
+LATEST_JUDGE = WEIGHTS / "judge-2" / "judge.safetensors"  # the same, trained further: who scores pocket-2
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,13 @@ def world_judge() -> Judge:
 
 
 @cache
-def shipped_judge() -> Judge:
-    """The judge that ships."""
-    if not JUDGE.exists():
-        raise NotFoundError(f"no judge at {JUDGE}; pack one: innerlight embedded pack")
+def shipped_judge(path: Path | None = None) -> Judge:
+    """The judge that scores what is claimed of methods, or another that ships."""
+    path = path or JUDGE
+    if not path.exists():
+        raise NotFoundError(f"no judge at {path}; pack one: innerlight embedded pack")
     judge = world_judge().eval().requires_grad_(False)
-    judge.load_state_dict({name: value.float() for name, value in load_file(JUDGE).items()})
+    judge.load_state_dict({name: value.float() for name, value in load_file(path).items()})
     return judge
 
 

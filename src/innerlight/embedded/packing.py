@@ -23,7 +23,7 @@ from innerlight.backbones.stable_diffusion import StableDiffusion
 from innerlight.embedded.data import FIRST_SEED, Scenes, open_scenes, table_of
 from innerlight.embedded.judge import Judge
 from innerlight.embedded.judging import trained_judge
-from innerlight.embedded.oracle import JUDGE, save_judge, shipped_judge
+from innerlight.embedded.oracle import JUDGE, LATEST_JUDGE, save_judge, shipped_judge
 from innerlight.embedded.towers import trained_towers
 from innerlight.embedded.unet import POCKET_UNET, scale_of
 from innerlight.embedded.vae import POCKET_VAE, to_tensor
@@ -118,7 +118,7 @@ def calibrate(runs: Path, progress: Progress = lambda done, of: None) -> dict[st
     captions of one thing ask for. Also the words that it was trained on. What else was fitted is kept; what was fitted
     on a model that it went on from is taken over, but is not said to be fitted.
     """
-    judge = _finished_judge(runs) or (shipped_judge() if (runs / BASE).exists() else None)
+    judge = _finished_judge(runs) or (shipped_judge(LATEST_JUDGE) if (runs / BASE).exists() else None)
     if judge is None:
         raise NotFoundError(f"no judge in {runs / 'judge'}; train it first: innerlight embedded train judge")
     backbone = open_trained(runs)
@@ -188,7 +188,9 @@ def words_of(scenes: Scenes) -> list[str]:
 
 
 def pack(runs: Path, folder: Path, hardware: str) -> Backbone:
-    """Write the trained model to `folder`: diffusers layout, float16, with its calibration, and how it was trained."""
+    """Write the trained model to `folder`: diffusers layout, float16, with its calibration, and how it was trained; and
+    a judge that was trained with it to a folder of its own beside.
+    """
     path = runs / "calibration.json"
     if not path.exists():
         raise NotFoundError(f"no {path}; calibrate first: innerlight embedded train calibration")
@@ -200,7 +202,8 @@ def pack(runs: Path, folder: Path, hardware: str) -> Backbone:
     write_json(_training(runs, hardware), folder / TRAINING)
     write_nearest(backbone, open_scenes(runs / "data"), folder / NEAREST)
     if judge is not None:
-        save_judge(judge, folder.parent / "judge" / JUDGE.name)
+        latest = LATEST_JUDGE if (runs / BASE).exists() else JUDGE
+        save_judge(judge, folder.parent / latest.parent.name / latest.name)
     return backbone
 
 

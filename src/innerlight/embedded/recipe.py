@@ -55,7 +55,7 @@ from innerlight.backbones import WEIGHTS, Backbone, device_named
 from innerlight.backbones.building import open_tokenizer
 from innerlight.embedded.data import draw_shards, open_scenes
 from innerlight.embedded.judging import JudgeStage
-from innerlight.embedded.oracle import shipped_judge
+from innerlight.embedded.oracle import LATEST_JUDGE, shipped_judge
 from innerlight.embedded.packing import base_of, calibrate, keep_base, told_of_base
 from innerlight.embedded.towers import TowersStage, trained_towers
 from innerlight.embedded.unet import Latents, TextStates, UNetStage, cache_latents, scale_of, text_states
@@ -97,7 +97,7 @@ def train_stage(
 
     `workers`: processes that train together, each with `threads`. Behind the stage `base`, which takes the latest of
     the models that ship, the UNet goes on from that one's weights, with its VAE and text encoder, on scenes at full
-    side; so does the judge from the one that ships.
+    side; so does the judge from the latest that ships.
     """
     names = ("data", "base", "tokenizer", *STAGES, "calibration")
     if stage not in names:
@@ -173,9 +173,9 @@ def _unet(folder: Path) -> _OnScenes:
 
 
 def _judge_onward(folder: Path, base: Backbone) -> _OnScenes:
-    """From the judge that ships."""
+    """From the latest judge that ships."""
     stage = JudgeStage(open_scenes(folder / "data"), round_trip_through(base.vae))
-    stage.module.load_state_dict(shipped_judge().state_dict())
+    stage.module.load_state_dict(shipped_judge(LATEST_JUDGE).state_dict())
     return stage
 
 
