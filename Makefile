@@ -41,7 +41,7 @@ check: .venv/developing
 bench: .venv/developing
 	$(BIN)/innerlight world score --answers evidence/answers/legible.json
 	$(BIN)/innerlight embedded score
-	$(BIN)/innerlight embedded score --model pocket-2 --evidence evidence/pocket-2/embedded.json
+	$(BIN)/innerlight embedded score --model pocket-2
 	$(BIN)/innerlight bench core
 	$(BIN)/innerlight bench editing
 	$(BIN)/innerlight bench recognition
