@@ -249,7 +249,7 @@ def test_settings_of_a_pipeline_become_the_backbones():
 
 def test_a_vae_that_half_precision_is_not_enough_for_is_copied():
     pipe = pipeline("sdxl", own=True).to(torch.float16)
-    pipe.enable_vae_tiling()
+    pipe.vae.enable_tiling()
     backbone = load(pipe)
     assert (backbone.vae.dtype, backbone.dtype, pipe.vae.dtype) == (torch.float32, torch.float16, torch.float16)
     assert backbone.vae.use_tiling
