@@ -42,7 +42,7 @@ def runs(scenes, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(packing, "SHOWN", 2)
         quick = {name: replace(one, steps=2, batch=4, warmup=1, sample_steps=10) for name, one in SCHEDULES.items()}
         patch.setattr(recipe, "SCHEDULES", quick)
-        for stage in ("tokenizer", "towers", "vae", "unet", "judge"):
+        for stage in ("tokenizer", "towers", "binding", "vae", "unet", "judge"):
             train_stage(stage, folder)
         with pytest.raises(NotFoundError, match="calibrate first"):
             pack(folder, folder / "packed", "one processor")
@@ -86,7 +86,7 @@ def test_the_card_says_what_was_seen_and_what_came_of_it(runs: Path):
     assert "Licence: Apache-2.0" in card
     assert "Trained on one processor." in card
     assert "| vae.psnr | 20.000 | >= 33 | 19.000 to 21.000 | 8 | does not hold |" in card
-    assert all(f"| {stage} |" in card for stage in ("vae", "towers", "unet", "judge"))
+    assert all(f"| {stage} |" in card for stage in packing.STAGES)
     assert json.loads((runs / "packed" / "calibration.json").read_text(encoding="utf-8"))["fitted"]["seeds"]
 
 
@@ -147,3 +147,11 @@ def test_a_judge_is_packed_when_it_is_done(runs: Path, tmp_path: Path, monkeypat
         with pytest.raises(InputError, match="has 2 steps to go"):
             act(folder)
     assert not (tmp_path / "packed").exists()
+
+
+def test_guidance_is_fitted_on_how_much_of_what_is_drawn_is_a_wanted_thing_in_its_colour():
+    category, colour = np.array([[1, 1], [2, 0]]), np.array([[5, 6], [7, 0]])
+    both = np.array([[1, 4], [2, 6]])  # categories, and colours counted from 0
+    assert packing._share(category, colour, both) == pytest.approx(2 / 3)
+    assert packing._share(category, colour, both[:1]) == pytest.approx(1 / 3)
+    assert packing._share(0 * category, colour, both) == 0

@@ -12,6 +12,7 @@ import torch
 from innerlight.backbones.building import build_tokenizer, build_vae
 from innerlight.backbones.noise import NoiseLevels
 from innerlight.embedded import unet
+from innerlight.embedded.binding import BindingStage
 from innerlight.embedded.data import FIELDS
 from innerlight.embedded.judging import JudgeStage, _weights, of_pixels
 from innerlight.embedded.oracle import world_judge
@@ -28,14 +29,16 @@ TINY_VAE = {**POCKET_VAE, "block_out_channels": (8, 8, 16)}
 
 def stages(scenes) -> dict:
     torch.manual_seed(0)  # of the weights they begin with
+    tokenizer = learn_tokenizer(scenes)
     return {
         "vae": VaeStage(scenes, TINY_VAE, crop=32),
         "judge": JudgeStage(scenes),
-        "towers": TowersStage(scenes, learn_tokenizer(scenes)),
+        "towers": TowersStage(scenes, tokenizer),
+        "binding": BindingStage(scenes, TowersStage(scenes, tokenizer).module.text, tokenizer),
     }
 
 
-@pytest.mark.parametrize("name", ["vae", "judge", "towers"])
+@pytest.mark.parametrize("name", ["vae", "judge", "towers", "binding"])
 def test_a_stage_learns_and_leaves_samples(scenes, tmp_path: Path, name: str):
     stage = stages(scenes)[name]
     schedule = replace(SCHEDULES[name], steps=12, batch=8, warmup=2, sample_steps=12)
@@ -47,7 +50,7 @@ def test_a_stage_learns_and_leaves_samples(scenes, tmp_path: Path, name: str):
     assert list(tmp_path.glob("sample-*"))
 
 
-@pytest.mark.parametrize("name", ["vae", "judge", "towers"])
+@pytest.mark.parametrize("name", ["vae", "judge", "towers", "binding"])
 def test_all_weights_are_reached(scenes, name: str):
     stage = stages(scenes)[name]
     loss, figures = stage.loss(3, 8)
@@ -120,7 +123,7 @@ def test_a_batch_is_decided_by_its_number(scenes):
     assert one == again != other
 
 
-@pytest.mark.parametrize("name", ["vae", "judge", "towers"])
+@pytest.mark.parametrize("name", ["vae", "judge", "towers", "binding"])
 def test_batches_are_counted_from_a_first(scenes, name: str):
     stage = stages(scenes)[name]
     with torch.no_grad():

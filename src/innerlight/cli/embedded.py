@@ -17,7 +17,8 @@ def train(
     stage: Annotated[
         str,
         typer.Argument(
-            help="data, base (to go on from the latest that ships), tokenizer, towers, vae, unet, judge or calibration."
+            help="data, base (to go on from the latest that ships), tokenizer, towers, binding, vae, unet, judge or "
+            "calibration."
         ),
     ],
     folder: Annotated[Path, typer.Option(help="Where data, checkpoints, logs and samples are kept.")] = Path("runs"),

@@ -20,6 +20,7 @@ from innerlight.backbones import Backbone, NoiseLevels, TextEncoder, load, save_
 from innerlight.backbones.building import build_unet, build_vae
 from innerlight.backbones.sites import sites_of
 from innerlight.backbones.stable_diffusion import StableDiffusion
+from innerlight.embedded.binding import bind
 from innerlight.embedded.data import FIRST_SEED, Scenes, open_scenes, table_of
 from innerlight.embedded.judge import Judge
 from innerlight.embedded.judging import trained_judge
@@ -43,7 +44,7 @@ LESSONS = {  # of teaching: a few minutes on two cores
 GUIDANCES = (1.5, 2.5, 4.0, 6.0, 8.0)
 DEVELOPMENT = 50_000  # seeds of the scenes that defaults are fitted on
 CALIBRATED_ON = 48  # captions for each guidance
-STAGES = ("vae", "towers", "unet", "judge")
+STAGES = ("vae", "towers", "binding", "unet", "judge")
 NEAREST = "nearest.png"
 TRAINING = "training.json"  # beside the weights: what the card tells of how they were made
 BASE = "base"  # in the folder of a training: the packed model that it goes on from
@@ -52,12 +53,13 @@ CURVE = 12  # points of a loss curve in the model card
 
 
 def open_trained(runs: Path, calibration: Mapping[str, Any] | None = None) -> Backbone:
-    """The model that the stages in `runs` make, in float32; of one that is gone on from, all but the UNet."""
+    """The model that the stages in `runs` make, in float32; of one that is gone on from the VAE, too."""
     unet = build_unet(POCKET_UNET)
     unet.load_state_dict(averaged_weights(runs / "unet"))
     unet.eval().requires_grad_(False)
     base = base_of(runs)
     if base is not None:
+        bind(base.texts[0].model, runs)
         settings = dict(calibration or base.calibration)
         return replace(base, unet=unet, sites=sites_of(unet), calibration=settings, hash="unpacked")
     scenes = open_scenes(runs / "data")
@@ -69,6 +71,7 @@ def open_trained(runs: Path, calibration: Mapping[str, Any] | None = None) -> Ba
     if trained is None:
         raise NotFoundError(f"no towers in {runs / 'towers'}; train them first: innerlight embedded train towers")
     towers, tokenizer = trained
+    bind(towers.text, runs)
     for module in (vae, towers.text):
         module.eval().requires_grad_(False)
     return StableDiffusion(
@@ -115,16 +118,16 @@ def _finished_judge(runs: Path) -> Judge | None:
 
 def calibrate(runs: Path, progress: Progress = lambda done, of: None) -> dict[str, Any]:
     """Defaults of the model, fitted on development seeds: the guidance under which the judge finds most of what
-    captions of one thing ask for. Also the words that it was trained on. What else was fitted is kept; what was fitted
-    on a model that it went on from is taken over, but is not said to be fitted.
+    captions of one thing and of two ask for. Also the words that it was trained on. What else was fitted is kept; what
+    was fitted on a model that it went on from is taken over, but is not said to be fitted.
     """
     judge = _finished_judge(runs) or (shipped_judge(LATEST_JUDGE) if (runs / BASE).exists() else None)
     if judge is None:
         raise NotFoundError(f"no judge in {runs / 'judge'}; train it first: innerlight embedded train judge")
     backbone = open_trained(runs)
-    scenes = [sample(DEVELOPMENT + k, count=1) for k in range(CALIBRATED_ON)]
-    told = [caption(scene, say=[(0, "colour")]).text for scene in scenes]
-    wanted = [table_of(render(scene, 64))[0] for scene in scenes]
+    scenes = [sample(DEVELOPMENT + k, count=1 + k % 2) for k in range(CALIBRATED_ON)]
+    told = [caption(one, say=[(thing, "colour") for thing in range(len(one.things))]).text for one in scenes]
+    wanted = [table_of(render(scene, 64))[: len(scene.things), :2] for scene in scenes]
     shares = {}
     for done, guidance in enumerate(GUIDANCES):
         progress(done, len(GUIDANCES))
@@ -132,8 +135,7 @@ def calibrate(runs: Path, progress: Progress = lambda done, of: None) -> dict[st
         with torch.no_grad():
             maps = judge(to_tensor(np.stack([np.asarray(image) for image in made.images]))).maps
         category, colour = (maps[name].argmax(1).numpy() for name in ("category", "colour"))
-        numbers = [(int(facts[0]), int(facts[1]) + 1) for facts in wanted]
-        found = [_share(category[k], colour[k], *both) for k, both in enumerate(numbers)]
+        found = [_share(category[k], colour[k], things) for k, things in enumerate(wanted)]
         shares[guidance] = float(np.mean(found))
     progress(len(GUIDANCES), len(GUIDANCES))
     best = max(shares, key=lambda guidance: shares[guidance])
@@ -278,7 +280,7 @@ def _row_line(row: Any) -> str:
     return f"| {row.id} | {row.value:.3f} | {limit} | {between} | {row.n} | {'' if row.holds else row.verdict} |"
 
 
-def _share(category: np.ndarray, colour: np.ndarray, wanted: int, hue: int) -> float:
-    """How much of what is not setting is of the wanted category, and of the wanted colour."""
-    thing = category > 0
-    return float(((category == wanted) & (colour == hue)).sum() / max(thing.sum(), 1))
+def _share(category: NDArray[np.integer], colour: NDArray[np.integer], wanted: NDArray[np.integer]) -> float:
+    """How much of what is not setting is one of the wanted things: of its category and in its colour."""
+    right = [(category == kind) & (colour == 1 + hue) for kind, hue in wanted]
+    return float(np.any(right, axis=0).sum() / max((category > 0).sum(), 1))

@@ -40,7 +40,7 @@ DROPOUT = 0.1  # of captions, for guidance
 NOISY = 1.0  # where the logit-normal of timesteps has its middle: 0.73 of all, where words decide on colours
 THINGS_WEIGH = 4.0  # as much as the setting, cell by cell: they are a fifth of a picture, and most of a caption
 # How often scenes of so many things are shown; of a hundred that are drawn there are 26, 55, 12 and 7.
-COUNTS = {1: 0.5, 2: 0.38, 3: 0.08, 4: 0.04}
+COUNTS = {1: 0.33, 2: 0.55, 3: 0.08, 4: 0.04}
 COARSE = 2  # things at most in a scene that is learnt from at half size: five cells across, or more
 GUIDANCE = 4.0  # of samples
 SAMPLE_STEPS = 25
