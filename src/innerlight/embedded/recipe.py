@@ -39,8 +39,8 @@ colours for 0.18 (run 3, on 112 development scenes: 0.81, 0.35, 0.29, 0.04). But
 the filling behind the end mark, which got 0.42 of the attention inside a thing, the noun 0.02 (run 3: 0.27 and 0.33):
 a noun's map pointed at its thing in 0.20 for 0.59, and its AUROC was 0.53 for 0.81. A model that is made to be looked
 into needs its maps, so these weights do not ship. What came of it is the stage `binding`: the encoder alone learns to
-tell at nouns, all other states are held, and it is frozen again before the UNet reads it. In 600 steps it tells all, and the same reader
-finds both nouns' colours in 1.00. No UNet was trained on it yet.
+tell at nouns, all other states are held, and it is frozen again before the UNet reads it. In 600 steps it tells all,
+and the same reader finds the colours of both nouns in 1.00. No UNet was trained on it yet.
 
 | lever | gave |
 | --- | --- |
