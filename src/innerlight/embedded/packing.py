@@ -53,7 +53,7 @@ CURVE = 12  # points of a loss curve in the model card
 
 
 def open_trained(runs: Path, calibration: Mapping[str, Any] | None = None) -> Backbone:
-    """The model that the stages in `runs` make, in float32; of one that is gone on from the VAE, too."""
+    """The model that the stages in `runs` make, in float32; the VAE is that of what it goes on from."""
     unet = build_unet(POCKET_UNET)
     unet.load_state_dict(averaged_weights(runs / "unet"))
     unet.eval().requires_grad_(False)
