@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from innerlight import load
 from innerlight.backbones.building import build_tokenizer, build_vae
 from innerlight.backbones.noise import NoiseLevels
 from innerlight.embedded import unet
@@ -95,6 +96,18 @@ def test_the_unet_learns_on_cached_latents(scenes, tmp_path: Path, monkeypatch):
     assert float(stage.loss(0, 8)[0].detach()) < first
     assert list(tmp_path.glob("sample-*.png"))
     assert all(p.grad is None for p in towers.text.parameters())
+
+
+def test_what_is_not_filled_tells_behind_its_end_mark_what_the_empty_caption_tells():
+    text = load().texts[0]
+    states = text_states(text.model, text.tokenizer)
+    told = "a red cat"
+    filled, bare, empty = states([told, told, ""], [True, False, False])
+    end = text.tokenizer(told).input_ids.index(text.tokenizer.eos_token_id)
+    assert torch.equal(bare[: end + 1], filled[: end + 1])
+    assert torch.equal(bare[end + 1 :], empty[end + 1 :])
+    assert (filled[end + 1 :] - empty[end + 1 :]).abs().amax(1).min() > 0.1
+    assert torch.equal(states([""], [True])[0], empty)
 
 
 def test_errors_of_little_noise_weigh_by_min_snr_and_those_of_much_noise_weigh_full():

@@ -1,8 +1,9 @@
 """Stage `binding`: the text encoder learns to tell, at each noun, what a caption says of that thing.
 
 A causal encoder reads an adjective before its noun, so which of two things is red stands in the states of the nouns or
-nowhere. The contrastive training of the towers asks for the state at the end mark alone, and hardly puts it there. All
-other states are held where they were. Then the encoder is frozen, and the UNet reads it.
+nowhere. The contrastive training of the towers asks for the state at the end mark alone, and hardly puts it there. What
+thing it is has to be told there as well, or the new takes the room of the old. All other states are held where they
+were. Then the encoder is frozen, and the UNet reads it.
 """
 
 from __future__ import annotations
@@ -24,30 +25,35 @@ from innerlight.world.captions import PLURALS
 from innerlight.world.palette import NAMED_COLOURS, NAMED_PATTERNS
 from innerlight.world.things import CATEGORIES
 
-HELD = 3.0  # what states that stay count, beside those of nouns that tell
+HELD = 3.0  # what states that stay count, beside what nouns tell
+NOUNS_HELD = 0.3  # and what the states of nouns count, which are to move no further than they must
 ADJECTIVES = {"colour": tuple(NAMED_COLOURS), "pattern": NAMED_PATTERNS}
-NOUNS = frozenset(CATEGORIES) | {PLURALS.get(name, f"{name}s") for name in CATEGORIES}
+NOUNS = {
+    word: number for number, name in enumerate(CATEGORIES) for word in (name, PLURALS.get(name, f"{name}s"))
+}  # which category each is of
+TOLD = {**{kind: 1 + len(words) for kind, words in ADJECTIVES.items()}, "category": len(CATEGORIES)}  # and of how many
 WORD_END = "</w>"  # of the last token of each word
 
-Noun = tuple[int, tuple[int, ...]]  # its last token; by kind of adjective 1 + which it is said to be, 0 none
+# Its last token; by kind of adjective 1 + which it is said to be, 0 none; and its category.
+Noun = tuple[int, tuple[int, ...]]
 
 
 class Binding(nn.Module):
-    """The text encoder, and what reads colour and pattern from its states."""
+    """The text encoder, and what reads colour, pattern and category from its states."""
 
     def __init__(self, text: Any) -> None:
         super().__init__()
         self.text = text.requires_grad_(True)
         width = text.config.hidden_size
-        self.heads = nn.ModuleList(nn.Linear(width, len(words) + 1) for words in ADJECTIVES.values())
+        self.heads = nn.ModuleList(nn.Linear(width, many) for many in TOLD.values())
 
     def told(self, nouns: Tensor) -> list[Tensor]:
-        """By kind of adjective, (n, 1 + adjectives) of the states (n, width) of nouns."""
+        """By what is told, (n, of how many) of the states (n, width) of nouns."""
         return [head(nouns).float() for head in self.heads]
 
 
 class BindingStage(OnScenes):
-    """At nouns colour and pattern are read off; elsewhere states stay as the given encoder has them."""
+    """At nouns colour, pattern and category are read off; elsewhere states stay as the given encoder has them."""
 
     def __init__(self, scenes: Scenes, text: Any, tokenizer: Any) -> None:
         super().__init__(scenes)
@@ -69,10 +75,15 @@ class BindingStage(OnScenes):
         unbound = torch.stack([F.cross_entropy(one, said[:, kind]) for kind, one in enumerate(told)]).sum()
         elsewhere = torch.ones(tokens.shape, dtype=torch.bool, device=tokens.device)
         elsewhere[at] = False
-        moved = (states - before)[elsewhere].square().mean()
+        moves = (states - before).square()
+        moved, nouns_moved = moves[elsewhere].mean(), moves[at].mean()
         right = float(torch.stack([one.argmax(1) == said[:, kind] for kind, one in enumerate(told)]).float().mean())
-        figures = {"right": right, "unbound": float(unbound.detach()), "moved": float(moved.detach())}
-        return unbound + HELD * moved, {name: round(value, 5) for name, value in figures.items()}
+        figures = {
+            "right": right, "unbound": float(unbound.detach()), "moved": float(moved.detach()),
+            "nouns moved": float(nouns_moved.detach()),
+        }  # fmt: skip
+        loss = unbound + HELD * moved + NOUNS_HELD * nouns_moved
+        return loss, {name: round(value, 5) for name, value in figures.items()}
 
     def sample(self, averaged: nn.Module, folder: Path, step: int) -> None:
         """How much the averaged encoder tells of the first scenes' nouns."""
@@ -84,7 +95,7 @@ class BindingStage(OnScenes):
             told = averaged.told(averaged.text(input_ids=tokens).last_hidden_state.float()[at])
         shares = {
             name: float((one.argmax(1) == said[:, kind]).float().mean())
-            for kind, (name, one) in enumerate(zip(ADJECTIVES, told, strict=True))
+            for kind, (name, one) in enumerate(zip(TOLD, told, strict=True))
         }
         write_json({"step": step, **shares}, folder / f"sample-{step:07d}.json")
 
@@ -100,7 +111,7 @@ class BindingStage(OnScenes):
 
 
 def nouns_of(tokens: Sequence[str]) -> list[Noun]:
-    """Where the nouns of a caption end, and what the adjectives before each say of it."""
+    """Where the nouns of a caption end, what the adjectives before each say of it, and what it is."""
     found: list[Noun] = []
     word, said = "", dict.fromkeys(ADJECTIVES, 0)
     for place, token in enumerate(tokens):
@@ -114,7 +125,7 @@ def nouns_of(tokens: Sequence[str]) -> list[Noun]:
             if whole in words:
                 said[kind] = 1 + words.index(whole)
         if whole in NOUNS:
-            found.append((place, tuple(said.values())))
+            found.append((place, (*said.values(), NOUNS[whole])))
             said = dict.fromkeys(ADJECTIVES, 0)
     return found
 

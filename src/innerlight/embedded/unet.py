@@ -37,6 +37,7 @@ POCKET_UNET: dict[str, Any] = {
 }
 
 DROPOUT = 0.1  # of captions, for guidance
+FILLED = 0.25  # of samples see what the filling tells of their caption; for the rest it is that of no caption
 NOISY = 1.0  # where the logit-normal of timesteps has its middle: 0.73 of all, where words decide on colours
 THINGS_WEIGH = 4.0  # as much as the setting, cell by cell: they are a fifth of a picture, and most of a caption
 # How often scenes of so many things are shown; of a hundred that are drawn there are 26, 55, 12 and 7.
@@ -56,7 +57,7 @@ SAMPLE_PROMPTS = (
 )
 
 Latents = Sequence[NDArray[np.float16]]  # of each shard (n, 4, h, w)
-TextStates = Callable[[Sequence[str]], Tensor]  # captions to (n, 77, width)
+TextStates = Callable[[Sequence[str], Sequence[bool]], Tensor]  # captions, and which are filled, to (n, 77, width)
 
 
 class UNetStage(OnScenes):
@@ -96,7 +97,7 @@ class UNetStage(OnScenes):
         share = (torch.randn(batch, generator=generator) + NOISY).sigmoid()
         share[::2] = torch.rand(len(share[::2]), generator=generator)
         t = (share * len(self.levels)).long()
-        states = self.states(self._captions(indices, random))
+        states = self.states(self._captions(indices, random), list(random.random(batch) < FILLED))
         device = next(self.module.parameters()).device
         clean, noise, t, states = (x.to(device) for x in (clean, noise, t, states))
         noisy = self.levels.noisy(clean, noise, t).contiguous(memory_format=torch.channels_last)
@@ -137,7 +138,8 @@ class UNetStage(OnScenes):
         return (self.snr_cap / (snr + 1)).clamp(max=1)
 
     def _guided(self, module: nn.Module, latents: Tensor, prompts: Sequence[str]) -> Tensor:
-        states = torch.cat([self.states([""] * len(prompts)), self.states(prompts)]).to(latents.device)
+        texts = [*[""] * len(prompts), *prompts]
+        states = self.states(texts, [True] * len(texts)).to(latents.device)
         times = self.levels.timesteps(SAMPLE_STEPS)
         for t, later in zip(times, [*times[1:], 0], strict=True):
             both, now = torch.cat([latents, latents]), torch.tensor([t], device=latents.device)
@@ -176,12 +178,22 @@ def scale_of(scenes: Scenes, vae: Any) -> float:
 
 
 def text_states(text_model: Any, tokenizer: Any) -> TextStates:
-    """What the frozen text encoder says of captions."""
+    """What the frozen text encoder says of captions. Of those that are not filled, the states behind the end mark are
+    those of the empty caption: a network cannot read there what things are, and looks at words.
+    """
     text_model.eval().requires_grad_(False)
 
-    def states(texts: Sequence[str]) -> Tensor:
+    def encoded(tokens: Tensor) -> Tensor:
         with torch.no_grad():
-            return text_model(input_ids=tokens_of(tokenizer, list(texts))).last_hidden_state
+            return text_model(input_ids=tokens).last_hidden_state
+
+    empty = encoded(tokens_of(tokenizer, [""]))
+
+    def states(texts: Sequence[str], filled: Sequence[bool]) -> Tensor:
+        tokens = tokens_of(tokenizer, list(texts))
+        ends = (tokens == tokenizer.eos_token_id).int().argmax(1)  # the first: filling may be the same token
+        filling = torch.arange(tokens.shape[1]) > ends[:, None]
+        return torch.where((filling & ~torch.tensor(filled)[:, None])[..., None], empty, encoded(tokens))
 
     return states
 
