@@ -139,6 +139,8 @@ def test_a_training_that_goes_on_sees_other_batches(runs: Path, tmp_path: Path, 
 
 def test_what_the_unet_has_learnt_from_stays_as_it_is(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = shutil.copytree(runs, tmp_path / "runs", ignore=shutil.ignore_patterns("packed"))
+    quick = {name: replace(one, steps=2, batch=4, warmup=1) for name, one in SCHEDULES.items()}
+    monkeypatch.setattr(recipe, "SCHEDULES", quick)
     for stage in ("vae", "towers", "binding"):
         assert train_stage(stage, folder)["step"] == 2, "one that is at its end has nothing to change"
     shutil.rmtree(folder / "binding")
@@ -146,9 +148,7 @@ def test_what_the_unet_has_learnt_from_stays_as_it_is(runs: Path, tmp_path: Path
         train_stage("binding", folder)
     assert not (folder / "binding").exists()
     shutil.rmtree(folder / "unet")
-    quick = replace(SCHEDULES["binding"], steps=3, batch=4, warmup=1, sample_steps=10)
-    monkeypatch.setattr(recipe, "SCHEDULES", {**SCHEDULES, "binding": quick})
-    assert train_stage("binding", folder)["step"] == 3
+    assert train_stage("binding", folder)["step"] == 2
 
 
 def test_a_judge_is_packed_when_it_is_done(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
