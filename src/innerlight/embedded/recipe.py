@@ -49,9 +49,9 @@ looked at them (attention inside a thing 0.15, outside it 0.13; AUROC 0.54 on 64
 `binding` asks for the category, too, and holds nouns a little (the reader then finds it in 1.00), and three of four
 samples have nothing to read behind the end mark. By the end nouns had gained attention from the filling: inside a thing
 0.32 to 0.37, and 0.27 to 0.17. On scoring captions, second judge: one thing in its colour 0.87 (run 3 on 112
-development scenes: 0.81), with its pattern 0.57 (0.35), both of two 0.39 (0.29), in their colours 0.13 (0.04). The nouns' AUROC
-stays as it was (0.80, 0.81 before); their peaks lie inside the thing in 0.50 for 0.60, which is worse. Run 4 drew two
-things more often; whether for its free encoder or its 100 steps more is not known.
+development scenes: 0.81), with its pattern 0.57 (0.35), both of two 0.39 (0.29), in their colours 0.13 (0.04). The
+nouns' AUROC stays as it was (0.80, 0.81 before); their peaks lie inside the thing in 0.50 for 0.60, which is worse. Run
+4 drew two things more often; whether for its free encoder or its 100 steps more is not known.
 
 | lever | gave |
 | --- | --- |
