@@ -143,6 +143,10 @@ def test_what_the_unet_has_learnt_from_stays_as_it_is(runs: Path, tmp_path: Path
     monkeypatch.setattr(recipe, "SCHEDULES", quick)
     for stage in ("vae", "towers", "binding"):
         assert train_stage(stage, folder)["step"] == 2, "one that is at its end has nothing to change"
+    with monkeypatch.context() as patch:
+        patch.setitem(quick, "towers", replace(quick["towers"], steps=3))
+        with pytest.raises(InputError, match=r"binding and unet in .+ learnt from what towers makes"):
+            train_stage("towers", folder)
     shutil.rmtree(folder / "binding")
     with pytest.raises(InputError, match="learnt from what binding makes"):
         train_stage("binding", folder)

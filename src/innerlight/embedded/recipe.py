@@ -94,7 +94,7 @@ from innerlight.embedded.unet import Latents, TextStates, UNetStage, cache_laten
 from innerlight.embedded.vae import POCKET_VAE, VaeStage, round_trip_of, round_trip_through, trained_vae
 from innerlight.embedded.vocabulary import learn_tokenizer
 from innerlight.tuning.peers import Peers, accompanied
-from innerlight.tuning.training import CHECKPOINT, Progress, Schedule, Stage, state_of, steps_left, train
+from innerlight.tuning.training import CHECKPOINT, Progress, Schedule, Stage, state_of, train
 from innerlight.types import InputError, NotFoundError
 
 SHARDS = 64
@@ -154,8 +154,8 @@ def train_stage(
         return {"stage": stage, "tokens": len(tokenizer)}
     if stage == "calibration":
         return {"stage": stage, **calibrate(folder, progress)["fitted"]}
-    _refuse_to_change(stage, folder)
     schedule, what = _made(stage, folder)
+    _refuse_to_change(stage, folder, schedule)
     numbers = sum(one.numel() for one in what.module.parameters())
     with accompanied(workers, numbers, _train_along, stage, folder, threads, place) as peers:
         train(what, schedule, folder / stage, device=place, seconds=seconds, peers=peers, progress=progress)
@@ -163,11 +163,10 @@ def train_stage(
     return {"stage": stage, "step": state.step, "of": schedule.steps, "hours": round(state.seconds / 3600, 2)}
 
 
-def _refuse_to_change(stage: str, folder: Path) -> None:
+def _refuse_to_change(stage: str, folder: Path, schedule: Schedule) -> None:
     """What a stage has made stays as it is once another has learnt from it."""
     readers = [reader for reader in READ_BY.get(stage, ()) if (folder / reader / CHECKPOINT).exists()]
-    ended = (folder / stage / CHECKPOINT).exists() and not steps_left(folder / stage)
-    if readers and not ended:
+    if readers and state_of(folder / stage).step < schedule.steps:
         raise InputError(
             f"{' and '.join(readers)} in {folder} learnt from what {stage} makes, which would change behind them; "
             f"train {stage} in another folder"
